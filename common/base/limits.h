@@ -1,0 +1,78 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+// Every bound of the system, with unit and reason. architecture.md section 8 is the same table for people.
+namespace waggle::limits {
+
+using namespace std::chrono_literals;
+
+inline constexpr std::size_t kKiB = 1024;
+inline constexpr std::size_t kMiB = 1024 * kKiB;
+inline constexpr std::size_t kGiB = 1024 * kMiB;
+
+// Liveness. The queen adds its margin so that the drone always knows first.
+inline constexpr auto kHeartbeatBusy = 5s;
+inline constexpr auto kHeartbeatIdle = 15s;
+inline constexpr auto kLease = 30s;
+inline constexpr auto kHelloDeadline = 10s;
+inline constexpr auto kAcceptDeadline = 10s;  // an assignment no drone answered goes back to the queue
+
+// Reconnect back-off of a drone: full jitter, doubling.
+inline constexpr auto kBackoffMin = 50ms;
+inline constexpr auto kBackoffMax = 1s;
+
+// gRPC keepalive of the drone; the queen permits pings at half that time.
+inline constexpr auto kKeepaliveTime = 10s;
+inline constexpr auto kKeepaliveTimeout = 5s;
+
+// Messages.
+inline constexpr std::size_t kControlMessage = 256 * kKiB;
+inline constexpr std::size_t kJobDocument = 192 * kKiB;  // leaves room for limits and secrets in an Assign
+inline constexpr std::size_t kLogBatch = 1 * kMiB;
+inline constexpr std::size_t kRecordPayload = 64 * kKiB;
+inline constexpr std::size_t kAttemptsInHello = 1024;
+
+// Unacknowledged bytes on the bulk stream.
+inline constexpr std::size_t kWindowPerAttempt = 4 * kMiB;
+inline constexpr std::size_t kWindowPerDrone = 32 * kMiB;
+
+// Journals.
+inline constexpr std::size_t kSegment = 8 * kMiB;
+inline constexpr std::size_t kIndexEvery = 64 * kKiB;     // one checkpoint of the line index per so many bytes
+inline constexpr std::uint64_t kSpoolBudget = 4 * kGiB;   // or 10 % of free space, whichever is less
+inline constexpr std::uint64_t kLogPerJob = 1 * kGiB;     // byte 1 GiB + 1 crosses it
+
+// Time limits of a job, enforced by the shim.
+inline constexpr auto kWallLimit = 60min;
+inline constexpr auto kSilenceLimit = 10min;
+inline constexpr auto kCleanupLimit = 2min;
+inline constexpr auto kOperatorCeiling = 24h;
+inline constexpr auto kCancelInterrupt = 10s;  // INT, wait, then
+inline constexpr auto kCancelTerminate = 10s;  // TERM, wait, then KILL
+
+inline constexpr int kInfrastructureRetries = 2;  // three attempts in all
+
+// Names, labels and texts a peer may send. Longer is refused with the field's name.
+inline constexpr std::size_t kNameBytes = 128;
+inline constexpr std::size_t kLabelBytes = 256;
+inline constexpr std::size_t kLabels = 64;
+inline constexpr std::size_t kReasonBytes = 4 * kKiB;
+inline constexpr std::size_t kCommandsPerJob = 1000;
+inline constexpr std::uint32_t kMaxCapacity = 1024;  // slots of one drone
+
+// Watching.
+inline constexpr auto kWatchHeartbeat = 10s;
+inline constexpr std::size_t kWatchBatch = 256 * kKiB;  // bytes of output in one message to a watcher
+inline constexpr std::size_t kWatchers = 16'384;
+inline constexpr std::size_t kDrones = 16'384;
+
+// Pipeline files.
+inline constexpr std::size_t kPipelineBytes = 1 * kMiB;
+inline constexpr int kPipelineDepth = 64;
+inline constexpr int kPipelineNodes = 10'000;
+inline constexpr int kPipelineJobs = 1'000;
+
+}  // namespace waggle::limits

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/base/fd.h"
+#include "common/base/limits.h"
+#include "common/journal/record.h"
+
+namespace waggle::journal {
+
+// Where the files of one attempt's journal live: DIR/PREFIX.NNN, each starting with a 32-byte segment header, and
+// DIR/PREFIX.idx (see line_index.h).
+struct Location {
+  std::string directory;
+  std::string prefix;
+  std::string Segment(std::uint32_t number) const;
+  std::string Index() const;
+};
+
+// What a scan of the files found: the end of the valid records.
+struct Tail {
+  Seq last;                      // last valid record, 0 = none
+  std::uint32_t segment = 0;     // segment that holds the end
+  std::uint64_t position = 0;    // byte behind the last valid record in that segment
+  std::uint64_t out_bytes = 0, err_bytes = 0;
+  bool final = false;            // the last record is a Final
+  bool torn = false;             // bytes behind the end were cut off
+};
+
+// Appends records to segment files. One writer per journal, one thread. Does not sync by itself: Sync() does, and any
+// error it gives is final for the process (never retry a failed sync).
+class Writer {
+ public:
+  // Starts a new, empty journal. AlreadyExists if segment 000 is there.
+  static absl::StatusOr<std::unique_ptr<Writer>> Create(Location location, Epoch epoch,
+                                                        std::size_t segment_bytes = limits::kSegment);
+  // Opens an existing journal (or creates an empty one), scans its last part and cuts off a torn tail.
+  static absl::StatusOr<std::unique_ptr<Writer>> Recover(Location location, Epoch epoch,
+                                                         std::size_t segment_bytes = limits::kSegment);
+
+  // Appends encoded records (whole ones, in order, numbered from last()+1; the caller checked them). One write(2) per
+  // call while no segment is rolled.
+  absl::Status AppendRaw(std::string_view records, Seq new_last);
+  absl::Status Sync();  // fdatasync of every file written since the last Sync
+
+  Seq last() const { return tail_.last; }
+  const Tail& tail() const { return tail_; }
+  std::uint32_t segment() const { return tail_.segment; }
+  std::uint64_t position() const { return tail_.position; }
+  Epoch epoch() const { return epoch_; }
+
+ private:
+  Writer(Location location, Epoch epoch, std::size_t segment_bytes);
+  absl::Status OpenSegment(std::uint32_t number, bool create);
+
+  const Location location_;
+  const Epoch epoch_;
+  const std::size_t segment_bytes_;
+  Tail tail_;
+  UniqueFd file_;
+  UniqueFd unsynced_previous_;  // the segment before this one, not yet synced
+  bool directory_dirty_ = false;
+};
+
+}  // namespace waggle::journal
