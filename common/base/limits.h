@@ -17,6 +17,7 @@ inline constexpr std::size_t kGiB = 1024 * kMiB;
 inline constexpr auto kHeartbeatBusy = 5s;
 inline constexpr auto kHeartbeatIdle = 15s;
 inline constexpr auto kLease = 30s;
+inline constexpr auto kLeaseMargin = 3s;  // and 5 % of the lease, on the queen's side
 inline constexpr auto kHelloDeadline = 10s;
 inline constexpr auto kAcceptDeadline = 10s;  // an assignment no drone answered goes back to the queue
 
@@ -41,9 +42,9 @@ inline constexpr std::size_t kWindowPerDrone = 32 * kMiB;
 
 // Journals.
 inline constexpr std::size_t kSegment = 8 * kMiB;
-inline constexpr std::size_t kIndexEvery = 64 * kKiB;     // one checkpoint of the line index per so many bytes
-inline constexpr std::uint64_t kSpoolBudget = 4 * kGiB;   // or 10 % of free space, whichever is less
-inline constexpr std::uint64_t kLogPerJob = 1 * kGiB;     // byte 1 GiB + 1 crosses it
+inline constexpr std::size_t kIndexEvery = 64 * kKiB;    // one checkpoint of the line index per so many bytes
+inline constexpr std::uint64_t kSpoolBudget = 4 * kGiB;  // or 10 % of free space, whichever is less
+inline constexpr std::uint64_t kLogPerJob = 1 * kGiB;    // byte 1 GiB + 1 crosses it
 
 // Time limits of a job, enforced by the shim.
 inline constexpr auto kWallLimit = 60min;

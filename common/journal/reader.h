@@ -12,9 +12,9 @@
 
 namespace waggle::journal {
 
-// Reads records of one journal in order, while a writer may still append to it. Not thread-safe; cheap to make.
-// An incomplete or bad record at the current end reads as "nothing there yet": whoever appends has a way of knowing
-// (watermark), and Verify() tells damage from growth.
+// Reads records of one journal in order, while a writer may still append to it. Not thread-safe; cheap to
+// make. An incomplete or bad record at the current end reads as "nothing there yet": whoever appends has a
+// way of knowing (watermark), and Verify() tells damage from growth.
 class Reader {
  public:
   explicit Reader(Location location);
@@ -24,8 +24,9 @@ class Reader {
   // Positions at a known byte: the start of a record whose number is `next`.
   void SeekToPosition(std::uint32_t segment, std::uint64_t position, Seq next);
 
-  // Appends whole records to `*out` until it holds at least one and would exceed `max_bytes`, or `last` was taken, or
-  // the end is reached. Returns how many. A checksum error ahead of `last` gives DataLoss naming file and byte.
+  // Appends whole records to `*out` until it holds at least one and would exceed `max_bytes`, or `last` was
+  // taken, or the end is reached. Returns how many. A checksum error ahead of `last` gives DataLoss naming
+  // file and byte.
   absl::StatusOr<std::size_t> ReadRaw(std::size_t max_bytes, Seq last, std::string* out);
 
   // Number of the record the next ReadRaw starts with.
@@ -33,6 +34,8 @@ class Reader {
 
  private:
   absl::Status OpenSegment(std::uint32_t number);
+  absl::StatusOr<std::size_t> TakeRecords(std::string_view fresh, std::size_t max_bytes, std::size_t used,
+                                          Seq last, std::size_t* count, bool* full);
 
   Location location_;
   UniqueFd file_;

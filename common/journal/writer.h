@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -13,8 +14,8 @@
 
 namespace waggle::journal {
 
-// Where the files of one attempt's journal live: DIR/PREFIX.NNN, each starting with a 32-byte segment header, and
-// DIR/PREFIX.idx (see line_index.h).
+// Where the files of one attempt's journal live: DIR/PREFIX.NNN, each starting with a 32-byte segment header,
+// and DIR/PREFIX.idx (see line_index.h).
 struct Location {
   std::string directory;
   std::string prefix;
@@ -22,31 +23,56 @@ struct Location {
   std::string Index() const;
 };
 
-// What a scan of the files found: the end of the valid records.
+// The end of the valid records of a journal.
 struct Tail {
-  Seq last;                      // last valid record, 0 = none
-  std::uint32_t segment = 0;     // segment that holds the end
-  std::uint64_t position = 0;    // byte behind the last valid record in that segment
-  std::uint64_t out_bytes = 0, err_bytes = 0;
-  bool final = false;            // the last record is a Final
-  bool torn = false;             // bytes behind the end were cut off
+  Seq last;                    // last valid record, 0 = none
+  std::uint32_t segment = 0;   // segment that holds the end
+  std::uint64_t position = 0;  // byte behind the last valid record in that segment
+  bool final = false;          // the last record is a Final
+  std::string problem;         // why the scan ended before the end of the files; empty if it did not
 };
 
-// Appends records to segment files. One writer per journal, one thread. Does not sync by itself: Sync() does, and any
-// error it gives is final for the process (never retry a failed sync).
+// Segment header, 32 bytes: "WGLJ", u32 version 1, u64 epoch, u64 first seq, u32 segment number, u32 crc32c
+// of the 28 bytes before it.
+inline constexpr std::size_t kSegmentHeaderBytes = 32;
+std::string EncodeSegmentHeader(Epoch epoch, Seq first, std::uint32_t number);
+struct SegmentHeader {
+  Epoch epoch;
+  Seq first;
+  std::uint32_t number = 0;
+};
+// DataLoss when the bytes are not a segment header.
+absl::StatusOr<SegmentHeader> DecodeSegmentHeader(std::string_view bytes);
+
+// Appends records to segment files. One writer per journal, one thread. Does not sync by itself: Sync() does,
+// and any error it gives is final for the process (never retry a failed sync).
 class Writer {
  public:
   // Starts a new, empty journal. AlreadyExists if segment 000 is there.
   static absl::StatusOr<std::unique_ptr<Writer>> Create(Location location, Epoch epoch,
                                                         std::size_t segment_bytes = limits::kSegment);
-  // Opens an existing journal (or creates an empty one), scans its last part and cuts off a torn tail.
+  // Opens an existing journal (or creates an empty one), scans it and cuts off everything behind the first
+  // record that is torn, damaged or out of order: behind it nothing was ever acknowledged.
   static absl::StatusOr<std::unique_ptr<Writer>> Recover(Location location, Epoch epoch,
                                                          std::size_t segment_bytes = limits::kSegment);
 
-  // Appends encoded records (whole ones, in order, numbered from last()+1; the caller checked them). One write(2) per
-  // call while no segment is rolled.
+  // Appends encoded records (whole ones, in order, numbered from last()+1; the caller checked them). One
+  // write(2) per call while no segment is rolled.
   absl::Status AppendRaw(std::string_view records, Seq new_last);
   absl::Status Sync();  // fdatasync of every file written since the last Sync
+
+  // The same in two steps, so that another thread can wait for the disk while this one appends: what was
+  // appended before TakeSync() is durable once the pending sync has run.
+  class PendingSync {
+   public:
+    absl::Status Run();
+
+   private:
+    friend class Writer;
+    std::vector<UniqueFd> files_;
+    std::string directory_;  // empty: no new entries
+  };
+  absl::StatusOr<PendingSync> TakeSync();
 
   Seq last() const { return tail_.last; }
   const Tail& tail() const { return tail_; }

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string_view>
+
+namespace waggle::pipeline {
+
+enum class DurationFault { kNone, kNoUnit, kMalformed };
+
+struct ParsedDuration {
+  std::chrono::milliseconds value{0};
+  DurationFault fault = DurationFault::kNone;
+};
+
+// "10m", "600s", "1h30m": whole numbers with h, m or s, largest unit first, each at most once. A bare number
+// is kNoUnit. Values beyond 1,000 hours come back as 1,000 hours: every limit in use is far below.
+ParsedDuration ParseDuration(std::string_view text);
+
+}  // namespace waggle::pipeline

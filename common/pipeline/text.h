@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace waggle::pipeline {
+
+struct BadByte {
+  std::size_t offset;    // in bytes
+  std::string_view why;  // "invalid UTF-8", "a NUL byte", "a control character"; static
+};
+
+// The first byte a text may not have: what is not UTF-8 (overlong forms and surrogates included) and NUL
+// always, other control characters (C0 except tab, CR and LF; C1 except NEL) only if `printable`.
+std::optional<BadByte> FindBadByte(std::string_view text, bool printable);
+
+// The candidate nearest to a misspelt word, "" if none is near: at most one edit (insert, delete, replace,
+// swap of neighbours) per three letters.
+std::string_view DidYouMean(std::string_view word, std::span<const std::string_view> candidates);
+
+// `word`, whatever it holds, for a message: in backquotes, cut to a readable length, nothing a terminal would
+// obey.
+std::string Quoted(std::string_view word);
+
+}  // namespace waggle::pipeline

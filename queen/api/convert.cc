@@ -1,0 +1,158 @@
+#include "queen/api/convert.h"
+
+#include <grpcpp/support/status.h>
+
+#include "absl/strings/str_cat.h"
+#include "common/journal/events.h"
+#include "proto/waggle_proto.h"
+
+namespace waggle::queen {
+
+grpc::Status ToGrpc(const absl::Status& status) {
+  // Canonical codes are the same numbers in both.
+  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
+}
+
+void ToProto(const JobRow& row, v1::Job* job) {
+  job->set_id(row.id.value());
+  job->set_run(row.run.value());
+  job->set_name(row.name);
+  job->set_type(static_cast<v1::JobType>(row.type));
+  job->set_state(static_cast<v1::JobState>(row.state));
+  job->set_reason(std::string(Name(row.reason)));
+  job->set_detail(row.detail);
+  job->set_priority(row.priority);
+  job->set_repo(row.repo);
+  job->set_branch(row.branch);
+  job->set_commit(row.commit);
+  job->set_attempt(row.attempts);
+  job->set_created_at(row.times.created);
+  job->set_queued_at(row.times.queued);
+  job->set_received_at(row.times.received);
+  job->set_started_at(row.times.started);
+  job->set_finished_at(row.times.finished);
+  job->set_duration_ms(row.duration_ms);
+  job->set_test_code(row.test_code);
+  job->set_deploy_code(row.deploy_code);
+  job->set_failed_code(row.failed_code);
+  job->set_failed_step(row.failed_step);
+  job->set_cancel_requested(row.cancel_requested);
+  job->set_canceled_by(row.canceled_by);
+  job->set_drone(row.drone_name);
+}
+
+void ToProto(const AttemptRow& row, v1::Attempt* attempt) {
+  attempt->set_number(row.number);
+  attempt->set_epoch(row.epoch.value());
+  attempt->set_drone(row.drone_name);
+  attempt->set_state(static_cast<v1::JobState>(row.state));
+  attempt->set_reason(std::string(Name(row.reason)));
+  attempt->set_detail(row.detail);
+  attempt->set_assigned_at(row.times.created);
+  attempt->set_received_at(row.times.received);
+  attempt->set_started_at(row.times.started);
+  attempt->set_finished_at(row.times.finished);
+  attempt->set_test_code(row.test_code);
+  attempt->set_deploy_code(row.deploy_code);
+  attempt->set_last_seq(row.last_seq);
+}
+
+void ToProto(const DroneView& view, v1::Drone* drone) {
+  drone->set_name(view.row.name);
+  bool full = view.row.capacity > 0 && view.used >= view.row.capacity;
+  drone->set_state(!view.connected ? "lost" : full ? "busy" : "ready");
+  drone->set_host(view.row.host);
+  drone->set_version(view.row.version);
+  drone->set_speed(view.row.speed);
+  drone->set_capacity(view.row.capacity);
+  drone->set_used(view.used);
+  for (const auto& [label, value] : view.row.labels) (*drone->mutable_labels())[label] = value;
+  for (const auto& [name, version] : view.row.plugins) drone->add_plugins(absl::StrCat(name, "@", version));
+  for (JobId job : view.jobs) drone->add_jobs(job.value());
+  drone->set_connected_at(view.connected_at);
+  drone->set_last_seen_at(view.row.last_seen);
+  drone->set_load1(view.vitals.load1);
+  drone->set_memory_free_kib(view.vitals.memory_free_kib);
+  drone->set_disk_free_kib(view.vitals.disk_free_kib);
+}
+
+namespace {
+
+std::int64_t Millis(std::uint64_t nanos) {
+  return static_cast<std::int64_t>(nanos / 1'000'000);
+}
+
+void FillCommand(const journal::RecordView& record, v1::CommandRecord* command) {
+  command->set_number(record.header.command);
+  command->set_phase(static_cast<v1::Phase>(record.header.phase));
+  if (record.header.kind == journal::Kind::kCommandStart) {
+    if (auto start = journal::DecodeCommandStart(record.payload)) {
+      command->set_name(start->name);
+      command->set_display(start->display);
+      command->set_plugin(start->plugin);
+      command->set_started_at(start->wall);
+    }
+    command->set_exit_code(-1);
+  } else if (auto end = journal::DecodeCommandEnd(record.payload)) {
+    command->set_exit_code(end->exit_code);
+    command->set_signal(end->signal);
+    command->set_duration_ms(Millis(end->duration_nanos));
+    command->set_error(end->error);
+  }
+}
+
+void FillEvent(const journal::RecordView& record, v1::Fragment* fragment) {
+  switch (record.header.kind) {
+    case journal::Kind::kCommandStart:
+    case journal::Kind::kCommandEnd:
+      FillCommand(record, fragment->mutable_command_record());
+      break;
+    case journal::Kind::kPhase:
+      if (auto event = journal::DecodePhaseEvent(record.payload)) {
+        v1::PhaseRecord* phase = fragment->mutable_phase_record();
+        phase->set_phase(static_cast<v1::Phase>(record.header.phase));
+        phase->set_end(event->end);
+        phase->set_code(event->code);
+        phase->set_next(event->next);
+        phase->set_ran_nothing(event->ran_nothing);
+      }
+      break;
+    case journal::Kind::kWarning:
+      if (auto event = journal::DecodeWarning(record.payload)) {
+        v1::WarningRecord* warning = fragment->mutable_warning();
+        warning->set_plugin(event->plugin);
+        warning->set_title(event->title);
+        warning->set_description(event->description);
+        warning->set_major(event->major);
+      }
+      break;
+    case journal::Kind::kMarker:
+      if (auto event = journal::DecodeGap(record.payload)) {
+        fragment->mutable_gap()->set_missing_bytes(event->missing_bytes);
+        fragment->mutable_gap()->set_reason(event->reason);
+      }
+      break;
+    case journal::Kind::kFinal:
+      break;  // what it says comes with the job
+    default:
+      fragment->set_data(record.payload.data(), record.payload.size());
+  }
+}
+
+}  // namespace
+
+void ToProto(const journal::RecordView& record, std::uint64_t line, std::int64_t first_boot_nanos,
+             v1::Fragment* fragment) {
+  const journal::RecordHeader& header = record.header;
+  fragment->set_seq(header.seq.value());
+  fragment->set_kind(static_cast<v1::Fragment::Kind>(header.kind));
+  fragment->set_phase(static_cast<v1::Phase>(header.phase));
+  fragment->set_command(header.command == journal::kNoCommand ? -1
+                                                              : static_cast<std::int64_t>(header.command));
+  fragment->set_line(line);
+  fragment->set_offset(header.offset);
+  fragment->set_elapsed_ms(std::max<std::int64_t>(0, (header.boot_nanos - first_boot_nanos) / 1'000'000));
+  FillEvent(record, fragment);
+}
+
+}  // namespace waggle::queen

@@ -1,0 +1,175 @@
+#include "absl/strings/str_cat.h"
+#include "common/base/limits.h"
+#include "common/base/status_macros.h"
+#include "common/wire/job_document.h"
+#include "proto/waggle_proto.h"
+#include "queen/api/people.h"
+#include "queen/api/unary.h"
+#include "waggle/v1/queen.grpc.pb.h"
+
+namespace waggle::queen {
+namespace {
+
+constexpr std::uint32_t kMaxList = 1000;
+constexpr std::uint32_t kDefaultList = 50;
+
+class JobsService : public v1::Jobs::CallbackService {
+ public:
+  explicit JobsService(const PeopleParts& parts) : parts_(parts) {}
+
+  grpc::ServerUnaryReactor* Submit(grpc::CallbackServerContext* context, const v1::SubmitJobRequest* request,
+                                   v1::Job* response) override {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    absl::StatusOr<pipeline::JobSpec> spec = wire::FromProto(request->document());
+    if (spec.ok() && request->document().job_id() != 0) {
+      spec = absl::InvalidArgumentError("job_id: the queen gives it; leave it out");
+    }
+    if (spec.ok() && spec->repo.IsLocal() && !IsLocal(*context)) {
+      spec = absl::PermissionDeniedError("repo.url: a path is accepted only over the queen's own socket");
+    }
+    if (!spec.ok()) {
+      FinishWith(reactor, spec.status());
+      return reactor;
+    }
+    if (spec->user_id.empty()) spec->user_id = "local";
+    JobDraft draft = MakeDraft(*spec);
+    if (draft.document.size() > limits::kJobDocument) {
+      FinishWith(reactor, absl::InvalidArgumentError(absl::StrCat("document: ", draft.document.size(),
+                                                                  " bytes; at most ", limits::kJobDocument)));
+      return reactor;
+    }
+    parts_.core.Ask(
+        [&draft](RequestId id) {
+          return Event(event::SubmitJob{id, std::move(draft)});
+        },
+        [reactor, response](AnswerValue answer) { AnswerJob(reactor, response, std::move(answer)); });
+    return reactor;
+  }
+
+  grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* context, const v1::GetJobRequest* request,
+                                v1::Job* response) override {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    bool taken = parts_.workers.Run([this, reactor, request, response] {
+      absl::Status read = ReadJob(*request, response);
+      if (!read.ok()) return FinishWith(reactor, read);
+      Explain({response}, [reactor] { FinishWith(reactor, absl::OkStatus()); });
+    });
+    if (!taken) FinishWith(reactor, absl::ResourceExhaustedError("too many requests wait\nnext: try again"));
+    return reactor;
+  }
+
+  grpc::ServerUnaryReactor* List(grpc::CallbackServerContext* context, const v1::ListJobsRequest* request,
+                                 v1::ListJobsResponse* response) override {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    bool taken = parts_.workers.Run([this, reactor, request, response] {
+      absl::Status read = ReadList(*request, response);
+      if (!read.ok()) return FinishWith(reactor, read);
+      std::vector<v1::Job*> jobs;
+      for (v1::Job& job : *response->mutable_jobs()) jobs.push_back(&job);
+      Explain(std::move(jobs), [reactor] { FinishWith(reactor, absl::OkStatus()); });
+    });
+    if (!taken) FinishWith(reactor, absl::ResourceExhaustedError("too many requests wait\nnext: try again"));
+    return reactor;
+  }
+
+  grpc::ServerUnaryReactor* Cancel(grpc::CallbackServerContext* context, const v1::CancelJobRequest* request,
+                                   v1::Job* response) override {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    if (request->reason().size() > limits::kReasonBytes || request->by().size() > limits::kNameBytes) {
+      FinishWith(reactor, absl::InvalidArgumentError("reason: at most 4 KiB; by: at most 128 bytes"));
+      return reactor;
+    }
+    bool taken = parts_.workers.Run([this, reactor, request, response] {
+      absl::StatusOr<JobRow> job = parts_.store.GetJob(JobId(request->id()));
+      if (!job.ok()) return FinishWith(reactor, job.status());
+      if (IsTerminal(job->state)) {
+        return FinishWith(reactor,
+                          absl::FailedPreconditionError(absl::StrCat(
+                              "job ", request->id(), " has already ended: ", std::string(Name(job->state)))));
+      }
+      std::string by = request->by().empty() ? "a local user" : request->by();
+      parts_.core.Ask(
+          [&](RequestId id) {
+            return Event(event::CancelJob{id, JobId(request->id()), by, request->reason(), request->now()});
+          },
+          [reactor, response](AnswerValue answer) { AnswerJob(reactor, response, std::move(answer)); });
+    });
+    if (!taken) FinishWith(reactor, absl::ResourceExhaustedError("too many requests wait\nnext: try again"));
+    return reactor;
+  }
+
+ private:
+  static void AnswerJob(grpc::ServerUnaryReactor* reactor, v1::Job* response, AnswerValue answer) {
+    if (const auto* status = std::get_if<absl::Status>(&answer)) return FinishWith(reactor, *status);
+    ToProto(std::get<JobRow>(answer), response);
+    FinishWith(reactor, absl::OkStatus());
+  }
+
+  absl::Status ReadJob(const v1::GetJobRequest& request, v1::Job* response) {
+    JobId id(request.id());
+    ASSIGN_OR_RETURN(JobRow job, parts_.store.GetJob(id));
+    ASSIGN_OR_RETURN(std::vector<AttemptRow> attempts, parts_.store.ListAttempts(id));
+    ToProto(job, response);
+    for (const AttemptRow& attempt : attempts) ToProto(attempt, response->add_attempts());
+    if (request.document()) {
+      ASSIGN_OR_RETURN(std::string document, parts_.store.GetDocument(id));
+      if (!response->mutable_document()->ParseFromString(document)) {
+        return absl::DataLossError(absl::StrCat("the document of job ", request.id(), " cannot be read"));
+      }
+      wire::StripCredentials(response->mutable_document());
+      response->mutable_document()->set_job_id(request.id());
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status ReadList(const v1::ListJobsRequest& request, v1::ListJobsResponse* response) {
+    if (request.limit() > kMaxList) {
+      return absl::InvalidArgumentError(absl::StrCat("limit: ", request.limit(), "; at most ", kMaxList));
+    }
+    JobQuery query;
+    query.limit = request.limit() == 0 ? kDefaultList : request.limit();
+    query.before = JobId(request.before());
+    query.run = RunId(request.run());
+    for (int state : request.states()) {
+      if (state < v1::CREATED || state > v1::SKIPPED) {
+        return absl::InvalidArgumentError(absl::StrCat("states: value ", state, " is not known"));
+      }
+      query.states.push_back(static_cast<JobState>(state));
+    }
+    ASSIGN_OR_RETURN(std::vector<JobRow> jobs, parts_.store.ListJobs(query));
+    for (const JobRow& job : jobs) ToProto(job, response->add_jobs());
+    return absl::OkStatus();
+  }
+
+  // Fills in why each of them waits: the core knows, from the data its decisions are made of.
+  void Explain(std::vector<v1::Job*> jobs, std::function<void()> done) {
+    std::vector<v1::Job*> queued;
+    std::vector<JobId> ids;
+    for (v1::Job* job : jobs) {
+      if (job->state() != v1::QUEUED) continue;
+      queued.push_back(job);
+      ids.push_back(JobId(job->id()));
+    }
+    if (ids.empty()) return done();
+    parts_.core.Ask(
+        [&ids](RequestId id) {
+          return Event(event::Explain{id, std::move(ids)});
+        },
+        [queued = std::move(queued), done = std::move(done)](AnswerValue answer) {
+          if (auto* why = std::get_if<Explanations>(&answer)) {
+            for (std::size_t i = 0; i < queued.size(); ++i) queued[i]->set_detail(why->texts[i]);
+          }
+          done();
+        });
+  }
+
+  const PeopleParts parts_;
+};
+
+}  // namespace
+
+std::unique_ptr<grpc::Service> MakeJobsService(const PeopleParts& parts) {
+  return std::make_unique<JobsService>(parts);
+}
+
+}  // namespace waggle::queen

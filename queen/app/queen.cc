@@ -1,0 +1,229 @@
+#include "queen/app/queen.h"
+
+#include <fcntl.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/impl/service_type.h>
+#include <spdlog/spdlog.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/fd.h"
+#include "common/base/status_macros.h"
+#include "common/base/vocabulary.h"
+#include "common/wire/job_document.h"
+#include "queen/api/hive_service.h"
+#include "queen/api/people.h"
+#include "queen/app/document_cache.h"
+#include "queen/app/mailbox.h"
+#include "queen/logs/watch.h"
+#include "queen/store/sqlite/sqlite_store.h"
+
+namespace waggle::queen {
+namespace {
+
+constexpr int kLogShards = 1;
+constexpr int kWatchThreads = 2;
+constexpr int kWorkerThreads = 2;
+constexpr std::size_t kWorkerQueue = 1024;
+constexpr int kFetchThreads = 2;
+constexpr std::size_t kFetchQueue = 256;
+constexpr std::chrono::milliseconds kShutdownGrace(500);
+
+// Persist, then speak: when the disk fails nothing more may be said. Recovery is the normal start path.
+void StorageFailed(const absl::Status& status) {
+  spdlog::critical("storage failed: {}; the queen stops and recovers at the next start",
+                   std::string(status.message()));
+  spdlog::shutdown();
+  ::_exit(exit_code::kStorageFailure);
+}
+
+absl::StatusOr<UniqueFd> LockDirectory(const std::string& data) {
+  std::string path = absl::StrCat(data, "/lock");
+  ASSIGN_OR_RETURN(UniqueFd lock, Open(path, O_RDWR | O_CREAT));
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("another queen uses ", data, "\nnext: stop it, or choose another --data"));
+  }
+  return lock;
+}
+
+}  // namespace
+
+struct Queen::Parts {
+  explicit Parts(const QueenConfig& config)
+      : config(config),
+        runs(absl::StrCat(config.data, "/mirrors"), absl::StrCat(ExecutableDirectory(), "/waggle-git")) {}
+
+  absl::Status Recover();
+  absl::Status Serve();
+  void Perform(const Effect& effect);
+  LogStore::Callbacks LogCallbacks();
+
+  const QueenConfig config;
+  std::string address;
+  UniqueFd lock;
+  std::unique_ptr<Store> store;
+  std::unique_ptr<Mailbox> mailbox;
+  std::unique_ptr<HiveService> hive_service;
+  std::unique_ptr<LogStore> logs;
+  std::unique_ptr<WatchHub> hub;
+  RunReader runs;
+  std::unique_ptr<Workers> workers, fetch_workers;
+  std::vector<std::unique_ptr<grpc::Service>> services;
+  std::unique_ptr<grpc::Server> server;
+  DocumentCache documents;  // writer thread
+};
+
+LogStore::Callbacks Queen::Parts::LogCallbacks() {
+  LogStore::Callbacks callbacks;
+  callbacks.acked = [this](SessionId s, Epoch e, Seq q) { hive_service->Acked(s, e, q); };
+  callbacks.resume_from = [this](SessionId s, Epoch e, Seq q) { hive_service->ResumeFrom(s, e, q); };
+  callbacks.fenced = [this](SessionId s, Epoch e) { hive_service->Fenced(s, e); };
+  callbacks.complete = [this](event::LogComplete complete) { mailbox->Post(std::move(complete)); };
+  callbacks.appended = [this](Epoch e) { hub->Appended(e); };
+  callbacks.failed = StorageFailed;
+  return callbacks;
+}
+
+void Queen::Parts::Perform(const Effect& effect) {
+  struct Visitor {
+    Parts& parts;
+    void operator()(const effect::Send& e) const {
+      std::string document;
+      if (const auto* assign = std::get_if<to_drone::Assign>(&e.message)) {
+        document = parts.documents.Take(assign->job);
+        if (document.empty()) {
+          absl::StatusOr<std::string> stored = parts.store->GetDocument(assign->job);
+          if (!stored.ok())
+            spdlog::error("document of job {}: {}", assign->job.value(),
+                          std::string(stored.status().message()));
+          document = std::move(stored).value_or("");  // the drone refuses it, and the job ends with a reason
+        }
+        wire::AppendJobId(assign->job, &document);
+      }
+      parts.hive_service->Send(e.connection, e.message, std::move(document));
+    }
+    void operator()(const effect::Close& e) const {
+      spdlog::info("drone stream {} closed: {}", e.connection.value(), std::string(e.status.message()));
+      parts.hive_service->Close(e.connection, e.status);
+    }
+    void operator()(const effect::Answer&) const {}  // the mailbox's own
+    void operator()(const effect::Publish& e) const { parts.hub->Published(e.job); }
+    void operator()(const effect::OpenLog& e) const { parts.logs->OpenLog(e.epoch, e.session); }
+    void operator()(const effect::SealLog& e) const { parts.logs->Seal(e); }
+    void operator()(const effect::CloseLog& e) const { parts.logs->CloseLog(e.epoch); }
+    void operator()(const effect::EndSession& e) const { parts.hive_service->EndSession(e.session); }
+  };
+  std::visit(Visitor{*this}, effect);
+}
+
+absl::Status Queen::Parts::Recover() {
+  RETURN_IF_ERROR(MakeDirectories(config.data));
+  ASSIGN_OR_RETURN(lock, LockDirectory(config.data));
+  RETURN_IF_ERROR(MakeDirectories(absl::StrCat(config.data, "/mirrors")));
+  ASSIGN_OR_RETURN(store, OpenSqliteStore(absl::StrCat(config.data, "/queen.db")));
+  ASSIGN_OR_RETURN(Snapshot snapshot, store->Load());
+  std::vector<Epoch> open_logs;
+  for (const AttemptRow& attempt : snapshot.attempts) {
+    if (!attempt.log_closed) open_logs.push_back(attempt.epoch);
+  }
+  if (!snapshot.jobs.empty()) {
+    spdlog::info("recovered {} unfinished jobs, {} open logs", snapshot.jobs.size(), open_logs.size());
+  }
+  HiveConfig hive_config;
+  hive_config.lease = config.lease;
+  Mailbox::Outside outside;
+  outside.committed = [this](const WriteBatch& rows) {
+    for (const WriteBatch::Document& document : rows.documents) documents.Put(document.job, document.bytes);
+  };
+  outside.perform = [this](const Effect& effect) { Perform(effect); };
+  outside.failed = StorageFailed;
+  mailbox = std::make_unique<Mailbox>(Hive(hive_config, std::move(snapshot), BootClock::now()), *store,
+                                      std::move(outside));
+  HiveService::Timing timing;
+  timing.lease = config.lease;
+  timing.heartbeat_busy = std::min<Duration>(timing.heartbeat_busy, config.lease / 6);
+  timing.heartbeat_idle = std::min<Duration>(timing.heartbeat_idle, config.lease / 2);
+  hive_service = std::make_unique<HiveService>(*mailbox, timing);
+  ASSIGN_OR_RETURN(logs, LogStore::Create(absl::StrCat(config.data, "/logs"), kLogShards, LogCallbacks()));
+  hive_service->UseLogs(logs.get());
+  hub = std::make_unique<WatchHub>(*store, *logs, kWatchThreads);
+  return logs->Recover(open_logs);
+}
+
+absl::Status Queen::Parts::Serve() {
+  std::string socket = absl::StrCat(config.data, "/queen.sock");
+  if (socket.size() >= sizeof(sockaddr_un::sun_path)) {
+    return absl::InvalidArgumentError(absl::StrCat("the socket path ", socket, " has ", socket.size(),
+                                                   " bytes; Linux allows ", sizeof(sockaddr_un::sun_path) - 1,
+                                                   "\nnext: choose a shorter --data"));
+  }
+  address = absl::StrCat("unix:", socket);
+  workers = std::make_unique<Workers>(kWorkerThreads, kWorkerQueue);
+  fetch_workers = std::make_unique<Workers>(kFetchThreads, kFetchQueue);
+  PeopleParts people{*mailbox, *store, *logs, *hub, runs, *workers, *fetch_workers};
+  services.push_back(MakeRunsService(people));
+  services.push_back(MakeJobsService(people));
+  services.push_back(MakeLogsService(people));
+  services.push_back(MakeFleetService(people));
+  mailbox->Start();
+
+  grpc::ServerBuilder builder;
+  int bound = 0;
+  builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &bound);
+  builder.SetMaxReceiveMessageSize(static_cast<int>(limits::kLogBatch + limits::kMiB));
+  auto millis = [](auto d) { return static_cast<int>(std::chrono::milliseconds(d).count()); };
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, millis(limits::kKeepaliveTime));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, millis(limits::kKeepaliveTimeout));
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                             millis(limits::kKeepaliveTime) / 2);
+  builder.RegisterService(hive_service->service());
+  for (const auto& service : services) builder.RegisterService(service.get());
+  mode_t mask =
+      ::umask(0177);  // the socket is its owner's alone: its permissions are what authenticates people
+  server = builder.BuildAndStart();
+  ::umask(mask);
+  if (server == nullptr) {
+    return absl::InternalError(
+        absl::StrCat("cannot listen on ", socket, "\nnext: check the permissions of ", config.data));
+  }
+  return absl::OkStatus();
+}
+
+Queen::Queen(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+absl::StatusOr<std::unique_ptr<Queen>> Queen::Start(const QueenConfig& config) {
+  auto queen = std::unique_ptr<Queen>(new Queen(std::make_unique<Parts>(config)));
+  RETURN_IF_ERROR(queen->parts_->Recover());
+  RETURN_IF_ERROR(queen->parts_->Serve());
+  return queen;
+}
+
+const std::string& Queen::address() const {
+  return parts_->address;
+}
+
+Queen::~Queen() {
+  Parts& parts = *parts_;
+  absl::Status stops = absl::UnavailableError("the queen stops");
+  if (parts.server != nullptr) {
+    parts.hub->FailAll(stops);
+    parts.hive_service->CloseAll(stops);
+    parts.server->Shutdown(std::chrono::system_clock::now() + kShutdownGrace);
+  }
+  // Users before what they use: calls, then tasks, then the core, then what the core drives.
+  parts.workers.reset();
+  parts.fetch_workers.reset();
+  if (parts.mailbox != nullptr) parts.mailbox->Stop();
+  if (parts.server != nullptr) parts.server->Wait();
+  parts.server.reset();
+  parts.logs.reset();
+  parts.hub.reset();
+}
+
+}  // namespace waggle::queen

@@ -1,0 +1,254 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "common/base/clock.h"
+#include "common/journal/events.h"
+#include "queen/core/rows.h"
+
+// What the core is told (Event) and what it wants done (Effect). Plain values; the shell converts.
+namespace waggle::queen {
+
+using RequestId = Id<struct RequestTag>;        // somebody waits for an Answer
+using ConnectionId = Id<struct ConnectionTag>;  // a control stream of a drone, named by the shell
+
+// A job as somebody wants it, before the core gives it a number.
+struct JobDraft {
+  JobRow row;            // id, run, state and times are the core's
+  std::string document;  // serialized JobDocument without a job id
+};
+
+struct DroneInfo {
+  double speed = 0;
+  std::uint32_t capacity = 1;
+  std::map<std::string, std::string> labels;
+  std::map<std::string, std::string> plugins;
+};
+
+struct Vitals {
+  double load1 = 0;
+  std::uint64_t memory_free_kib = 0, disk_free_kib = 0;
+};
+
+enum class HeldState : std::uint8_t { kAccepted = 1, kRunning, kGranted, kFinished, kCleaning, kLost };
+
+struct HeldAttempt {
+  Epoch epoch;
+  HeldState state = HeldState::kAccepted;
+  std::uint64_t last_seq = 0;
+  bool wants_grant = false;
+  std::uint32_t counter = 0;
+  WallMillis received = 0, started = 0, finished = 0;
+  std::int32_t test_code = -1, deploy_code = -1;
+};
+
+namespace event {
+
+struct SubmitJob {
+  RequestId request;
+  JobDraft draft;
+};
+struct SubmitRun {
+  RequestId request;
+  RunRow run;
+  std::vector<JobDraft> jobs;
+};
+struct CancelJob {
+  RequestId request;
+  JobId job;
+  std::string by, reason;
+  bool now = false;
+};
+struct Explain {  // why do these jobs wait?
+  RequestId request;
+  std::vector<JobId> jobs;
+};
+struct ListFleet {
+  RequestId request;
+};
+struct Hello {
+  ConnectionId connection;
+  std::string identity, name, host, version;
+  bool local = false;  // came over the queen's own socket
+  Epoch highest_epoch;
+  std::optional<DroneInfo> info;
+  std::vector<HeldAttempt> attempts;
+};
+struct Disconnected {
+  ConnectionId connection;
+};
+struct Info {
+  ConnectionId connection;
+  DroneInfo info;
+};
+struct Heartbeat {
+  ConnectionId connection;
+  std::uint64_t nonce = 0;
+  Vitals vitals;
+};
+struct Accept {
+  ConnectionId connection;
+  Epoch epoch;
+  WallMillis received = 0;
+};
+struct Reject {
+  ConnectionId connection;
+  Epoch epoch;
+  std::string reason;
+};
+struct Status {
+  ConnectionId connection;
+  HeldAttempt attempt;
+};
+struct ShimLost {
+  ConnectionId connection;
+  Epoch epoch;
+  std::uint64_t last_seq = 0;
+  std::string detail;
+};
+struct Alive {  // records on the bulk stream prove life too
+  SessionId session;
+};
+// The log store has a synced final record and its own totals agree with it (or do not: problem).
+struct LogComplete {
+  Epoch epoch;
+  journal::Final final;
+  std::uint64_t last_seq = 0;
+  Duration duration{};  // first to last record, on the clock of the drone
+  std::string problem;  // not empty: the log cannot be completed
+};
+struct Tick {};  // a wake-up that was asked for is due
+
+}  // namespace event
+
+using Event = std::variant<event::SubmitJob, event::SubmitRun, event::CancelJob, event::Explain,
+                           event::ListFleet, event::Hello, event::Disconnected, event::Info, event::Heartbeat,
+                           event::Accept, event::Reject, event::Status, event::ShimLost, event::Alive,
+                           event::LogComplete, event::Tick>;
+
+// ---- messages to a drone ----
+
+enum class Action : std::uint8_t { kContinue = 1, kSendFinal, kForget, kFenced, kUnknown };
+struct Disposition {
+  Epoch epoch;
+  Action action = Action::kUnknown;
+  bool cancel = false, granted = false;
+};
+
+namespace to_drone {
+struct Welcome {
+  SessionId session;
+  std::vector<Disposition> attempts;
+};
+struct Assign {
+  Epoch epoch;
+  std::uint32_t attempt = 1;
+  JobId job;
+};
+struct Cancel {
+  Epoch epoch;
+  std::string by, reason;
+  bool now = false;
+};
+struct Grant {
+  Epoch epoch;
+};
+struct HeartbeatAck {
+  std::uint64_t nonce = 0;
+};
+struct Verdict {
+  Epoch epoch;
+  JobState state = JobState::kErrored;
+};
+struct Forget {
+  Epoch epoch;
+};
+struct Fenced {
+  Epoch epoch;
+};
+}  // namespace to_drone
+
+using ToDrone = std::variant<to_drone::Welcome, to_drone::Assign, to_drone::Cancel, to_drone::Grant,
+                             to_drone::HeartbeatAck, to_drone::Verdict, to_drone::Forget, to_drone::Fenced>;
+
+// ---- answers ----
+
+struct SubmittedRun {
+  RunRow run;
+  std::vector<JobRow> jobs;
+};
+struct Explanations {
+  std::vector<std::string> texts;  // one per asked job; "" when it does not wait
+};
+struct DroneView {
+  DroneRow row;
+  bool connected = false;
+  WallMillis connected_at = 0;
+  std::vector<JobId> jobs;
+  std::uint32_t used = 0;
+  Vitals vitals;
+};
+struct FleetView {
+  std::vector<DroneView> drones;
+  std::uint64_t queued = 0;
+};
+using AnswerValue = std::variant<absl::Status, JobRow, SubmittedRun, Explanations, FleetView>;
+
+// ---- effects, to be performed in order after the rows of the step are durable ----
+
+namespace effect {
+
+struct Send {
+  ConnectionId connection;
+  ToDrone message;
+};
+struct Close {  // end the control stream with this status
+  ConnectionId connection;
+  absl::Status status;
+};
+struct Answer {
+  RequestId request;
+  AnswerValue value;
+};
+struct Publish {  // the job changed
+  JobRow job;
+};
+struct OpenLog {  // from now on this session may append to the log of this attempt
+  Epoch epoch;
+  SessionId session;
+};
+// The attempt is given up: take no more records of it. Once the stored log reaches `at_least`, append `text`
+// as a status record and a final record with this reason; LogComplete follows.
+struct SealLog {
+  Epoch epoch;
+  std::uint64_t at_least = 0;
+  Reason reason = Reason::kUnknown;
+  std::string detail;  // of the final record
+  std::string text;    // of the status record
+  std::int32_t test_code = -1, deploy_code = -1;
+};
+struct CloseLog {  // nobody writes to it any more
+  Epoch epoch;
+};
+struct EndSession {  // bulk streams of this session must end
+  SessionId session;
+};
+
+}  // namespace effect
+
+using Effect = std::variant<effect::Send, effect::Close, effect::Answer, effect::Publish, effect::OpenLog,
+                            effect::SealLog, effect::CloseLog, effect::EndSession>;
+
+struct Effects {
+  WriteBatch rows;
+  std::vector<Effect> after;    // in order, once `rows` are durable
+  std::optional<Time> wake_at;  // the earliest time a Tick is wanted; replaces the one before
+};
+
+}  // namespace waggle::queen

@@ -1,0 +1,162 @@
+#include "queen/core/hive.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+
+namespace waggle::queen {
+
+Hive::Hive(HiveConfig config, Snapshot snapshot, Time now) : config_(config), counters_(snapshot.counters) {
+  for (DroneRow& row : snapshot.drones) {
+    Drone& drone = drones_[row.id];
+    drone.row = std::move(row);
+    drone.last_heard = now;  // the queen was the one away: every lease starts anew
+    by_identity_[drone.row.identity] = drone.row.id;
+    if (!drone.row.name.empty()) by_name_[drone.row.name] = drone.row.id;
+  }
+  for (JobRow& row : snapshot.jobs) jobs_.emplace(row.id, std::move(row));
+  for (AttemptRow& row : snapshot.attempts) {
+    Attempt& attempt = attempts_[row.epoch];
+    attempt.row = std::move(row);
+    auto drone = drones_.find(attempt.row.drone);
+    if (drone == drones_.end()) continue;
+    attempt.holds_slot = !IsTerminal(attempt.row.state);
+    drone->second.attempts.insert(attempt.row.epoch);
+  }
+}
+
+Effects Hive::Start(Time now, WallMillis wall) {
+  now_ = now;
+  wall_ = wall;
+  for (auto& [id, job] : jobs_) {
+    if (!job.attempt || !attempts_.contains(job.attempt)) Enqueue(job);
+  }
+  for (auto& [epoch, attempt] : attempts_) {
+    bool given_up = IsTerminal(attempt.row.state) && !attempt.row.log_closed;
+    auto job = jobs_.find(attempt.row.job);
+    bool orphan = job == jobs_.end() || job->second.attempt != epoch || !drones_.contains(attempt.row.drone);
+    if (given_up || orphan) {
+      attempt.seal = effect::SealLog{epoch,
+                                     0,
+                                     attempt.row.reason,
+                                     attempt.row.detail,
+                                     absl::StrCat("waggle: ", attempt.row.detail),
+                                     attempt.row.test_code,
+                                     attempt.row.deploy_code};
+      effects_.after.push_back(*attempt.seal);
+    }
+  }
+  for (auto& [id, drone] : drones_) {
+    if (!drone.attempts.empty()) CheckLeaseLater(drone);
+  }
+  return Take();
+}
+
+Effects Hive::Step(Time now, WallMillis wall, const Event& event) {
+  now_ = now;
+  wall_ = wall;
+  std::visit([this](const auto& e) { On(e); }, event);
+  CheckDeadlines();
+  PlaceJobs();
+  return Take();
+}
+
+void Hive::On(const event::Tick&) {}  // CheckDeadlines() follows every event
+
+void Hive::On(const event::Explain& e) {
+  Explanations answer;
+  for (JobId id : e.jobs) {
+    auto job = jobs_.find(id);
+    if (job == jobs_.end()) {
+      answer.texts.emplace_back();
+    } else if (job->second.state == JobState::kQueued && job->second.attempt) {
+      auto attempt = attempts_.find(job->second.attempt);
+      answer.texts.push_back(
+          attempt == attempts_.end()
+              ? ""
+              : absl::StrCat("assigned to ", attempt->second.row.drone_name, "; waits for its answer"));
+    } else {
+      answer.texts.push_back(placement_.WhyWaiting(id));
+    }
+  }
+  effects_.after.push_back(effect::Answer{e.request, std::move(answer)});
+}
+
+void Hive::On(const event::ListFleet& e) {
+  FleetView view;
+  for (const auto& [id, drone] : drones_) {
+    if (drone.row.name.empty()) continue;  // its name was taken over
+    DroneView entry;
+    entry.row = drone.row;
+    entry.connected = static_cast<bool>(drone.connection);
+    entry.connected_at = entry.connected ? drone.connected_at : 0;
+    entry.vitals = drone.vitals;
+    for (Epoch epoch : drone.attempts) {
+      const Attempt& attempt = attempts_.at(epoch);
+      if (!attempt.holds_slot) continue;
+      ++entry.used;
+      entry.jobs.push_back(attempt.row.job);
+    }
+    view.drones.push_back(std::move(entry));
+  }
+  std::sort(view.drones.begin(), view.drones.end(),
+            [](const DroneView& a, const DroneView& b) { return a.row.name < b.row.name; });
+  view.queued = placement_.waiting();
+  effects_.after.push_back(effect::Answer{e.request, std::move(view)});
+}
+
+void Hive::CheckDeadlines() {
+  while (!accept_checks_.empty() && accept_checks_.begin()->first <= now_) {
+    Epoch epoch = accept_checks_.begin()->second;
+    accept_checks_.erase(accept_checks_.begin());
+    auto found = attempts_.find(epoch);
+    if (found == attempts_.end() || !found->second.accept_by || found->second.seal) continue;
+    Attempt& attempt = found->second;
+    auto drone = drones_.find(attempt.row.drone);
+    if (drone != drones_.end() && drone->second.connection)
+      Send(drone->second.connection, to_drone::Fenced{epoch});
+    GiveUp(attempt, Reason::kDroneLost,
+           absl::StrCat(attempt.row.drone_name, " did not answer the assignment"), 0);
+  }
+  while (!lease_checks_.empty() && lease_checks_.begin()->first <= now_) {
+    DroneId id = lease_checks_.begin()->second;
+    lease_checks_.erase(lease_checks_.begin());
+    auto found = drones_.find(id);
+    if (found == drones_.end()) continue;
+    Drone& drone = found->second;
+    drone.lease_checked = false;
+    if (drone.last_heard + config_.LostAfter() > now_) {
+      CheckLeaseLater(drone);
+    } else {
+      LoseDrone(drone);
+    }
+  }
+}
+
+void Hive::Save(const JobRow& job) {
+  effects_.rows.jobs.push_back(job);
+  effects_.after.push_back(effect::Publish{job});
+}
+void Hive::Save(const AttemptRow& attempt) {
+  effects_.rows.attempts.push_back(attempt);
+}
+void Hive::Save(const DroneRow& drone) {
+  effects_.rows.drones.push_back(drone);
+}
+
+void Hive::Send(ConnectionId connection, ToDrone message) {
+  effects_.after.push_back(effect::Send{connection, std::move(message)});
+}
+
+Effects Hive::Take() {
+  if (counters_changed_) effects_.rows.counters = counters_;
+  counters_changed_ = false;
+  if (!lease_checks_.empty()) effects_.wake_at = lease_checks_.begin()->first;
+  if (!accept_checks_.empty()) {
+    Time at = accept_checks_.begin()->first;
+    effects_.wake_at = effects_.wake_at ? std::min(*effects_.wake_at, at) : at;
+  }
+  return std::exchange(effects_, Effects{});
+}
+
+}  // namespace waggle::queen

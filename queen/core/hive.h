@@ -1,0 +1,143 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "common/base/limits.h"
+#include "queen/core/events.h"
+#include "queen/core/placement.h"
+
+namespace waggle::queen {
+
+struct HiveConfig {
+  Duration lease = limits::kLease;
+  Duration margin = limits::kLeaseMargin;
+  Duration accept_deadline = limits::kAcceptDeadline;
+  int infrastructure_retries = limits::kInfrastructureRetries;
+  // The queen waits longer than the drone counts, so that the drone always knows first.
+  Duration LostAfter() const { return lease + lease / 20 + margin; }
+};
+
+// Decides everything about jobs, drones and leases. Pure: no thread, clock, random source, socket or file;
+// one thread at a time. Step() returns what must be stored and what may be said after it is stored
+// (architecture.md section 4).
+//
+// Life of a job: submitted → queued → assigned to a drone with a new epoch → accepted (received) → started →
+// its log is complete → verdict. An attempt that is lost before that is sealed; its job is queued again
+// (TEST, or not yet granted; bounded) or ends errored. Every message about an attempt must come from the
+// session that holds it, or it is answered with Fenced and changes nothing.
+class Hive {
+ public:
+  Hive(HiveConfig config, Snapshot snapshot, Time now);
+
+  // What must happen before the first event: queued jobs wait, held attempts get a full lease, logs of
+  // attempts given up before the restart are sealed.
+  Effects Start(Time now, WallMillis wall);
+  Effects Step(Time now, WallMillis wall, const Event& event);
+
+  std::uint64_t waiting() const { return placement_.waiting(); }
+
+ private:
+  struct Attempt {
+    AttemptRow row;
+    SessionId session;  // that may speak for it; none until its drone is back after a restart
+    bool holds_slot = false;
+    // Set once it is given up: nothing its drone says counts any more, only records up to seal->at_least.
+    std::optional<effect::SealLog> seal;
+    std::optional<Time> accept_by;
+  };
+  struct Drone {
+    DroneRow row;
+    ConnectionId connection;  // none = not connected
+    SessionId session;
+    bool local = false;
+    bool lost = false;           // its lease is over; it holds nothing
+    bool lease_checked = false;  // has an entry in lease_checks_
+    Time last_heard{};
+    WallMillis connected_at = 0;
+    Vitals vitals;
+    std::set<Epoch> attempts;  // assigned to it, until their log is closed
+  };
+
+  void On(const event::SubmitJob&);
+  void On(const event::SubmitRun&);
+  void On(const event::CancelJob&);
+  void On(const event::Explain&);
+  void On(const event::ListFleet&);
+  void On(const event::Hello&);
+  void On(const event::Disconnected&);
+  void On(const event::Info&);
+  void On(const event::Heartbeat&);
+  void On(const event::Accept&);
+  void On(const event::Reject&);
+  void On(const event::Status&);
+  void On(const event::ShimLost&);
+  void On(const event::Alive&);
+  void On(const event::LogComplete&);
+  void On(const event::Tick&);
+
+  // hive_jobs.cc
+  JobRow& AddJob(JobDraft draft, RunId run);
+  void Enqueue(JobRow& job);
+  void PlaceJobs();
+  void Assign(JobId job, DroneId drone);
+  // The attempt will bring no more: seal its log once it has the records up to `log_at_least`; the job is
+  // queued again at once, or its verdict follows when the log is sealed. On an attempt that was given up
+  // before: wait for no records.
+  void GiveUp(Attempt& attempt, Reason reason, std::string detail, std::uint64_t log_at_least);
+  void FinishJob(JobRow& job, JobState state, Reason reason, std::string detail);
+  void FinishAttempt(Attempt& attempt, JobState state, Reason reason, std::string detail);
+  void ReleaseSlot(Attempt& attempt);
+  void Forget(Epoch epoch);
+  bool MayRetry(const JobRow& job, const Attempt& attempt, Reason reason) const;
+  void TakeTimes(Attempt& attempt, WallMillis received, WallMillis started, WallMillis finished);
+
+  // hive_drones.cc
+  Drone* ByConnection(ConnectionId connection);
+  // The live attempt of this epoch if this drone's session holds it; otherwise answers Fenced and gives
+  // nullptr.
+  Attempt* Held(Drone& drone, Epoch epoch);
+  Drone* FindOrAddDrone(const event::Hello& hello);
+  Disposition Resume(Drone& drone, const HeldAttempt& held);
+  void ApplyStatus(Drone& drone, Attempt& attempt, const HeldAttempt& held);
+  void UpdatePlacement(Drone& drone);
+  void Heard(Drone& drone);
+  void CheckLeaseLater(Drone& drone);
+  void LoseDrone(Drone& drone);
+  void CheckDeadlines();
+  std::string LastSeen(const Drone& drone) const;
+
+  // Adds the row as it is now to the step's batch; of several in one batch the last counts.
+  void Save(const JobRow& job);  // and tells watchers
+  void Save(const AttemptRow& attempt);
+  void Save(const DroneRow& drone);
+  void Send(ConnectionId connection, ToDrone message);
+  Effects Take();
+
+  const HiveConfig config_;
+  Counters counters_;
+  bool counters_changed_ = false;
+  std::unordered_map<JobId, JobRow> jobs_;       // unfinished ones
+  std::unordered_map<Epoch, Attempt> attempts_;  // of unfinished jobs, or with an open log
+  std::unordered_map<DroneId, Drone> drones_;
+  std::unordered_map<std::string, DroneId> by_identity_, by_name_;
+  std::unordered_map<ConnectionId, DroneId> by_connection_;
+  std::unordered_map<SessionId, DroneId> by_session_;
+  Placement placement_;
+  // When something may be due. Lazy: an entry is checked when it comes up and put back if its time moved.
+  std::set<std::pair<Time, DroneId>> lease_checks_;
+  std::set<std::pair<Time, Epoch>> accept_checks_;
+
+  // Of the running step.
+  Time now_{};
+  WallMillis wall_ = 0;
+  Effects effects_;
+};
+
+}  // namespace waggle::queen

@@ -1,0 +1,263 @@
+// Jobs and attempts: submit, queue, assign, give up, verdict, cancel.
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "queen/core/hive.h"
+
+namespace waggle::queen {
+namespace {
+
+Requirement RequirementOf(const JobRow& job) {
+  Requirement requirement{job.needs, job.plugins, job.local_only};
+  std::sort(requirement.plugins.begin(), requirement.plugins.end());
+  return requirement;
+}
+
+// A lost TEST attempt, or one whose deploy phase was not granted, says nothing about the user's code: try
+// again.
+bool IsInfrastructure(Reason reason) {
+  return reason == Reason::kDroneLost || reason == Reason::kShimLost || reason == Reason::kRejected ||
+         reason == Reason::kSpawn;
+}
+
+JobState VerdictOf(const journal::Final& final) {
+  if (final.reason == Reason::kCanceled) return JobState::kCanceled;
+  if (final.reason != Reason::kNone) return JobState::kErrored;
+  return final.failed_code == 0 ? JobState::kPassed : JobState::kFailed;
+}
+
+}  // namespace
+
+JobRow& Hive::AddJob(JobDraft draft, RunId run) {
+  JobId id(++counters_.job);
+  counters_changed_ = true;
+  JobRow& job = jobs_[id];
+  job = std::move(draft.row);
+  job.id = id;
+  job.run = run;
+  job.state = JobState::kCreated;
+  job.times = {.created = wall_};
+  effects_.rows.documents.push_back({id, std::move(draft.document)});
+  Enqueue(job);
+  return job;
+}
+
+void Hive::On(const event::SubmitJob& e) {
+  JobRow& job = AddJob(e.draft, RunId());
+  effects_.after.push_back(effect::Answer{e.request, job});
+}
+
+void Hive::On(const event::SubmitRun& e) {
+  SubmittedRun answer;
+  answer.run = e.run;
+  answer.run.id = RunId(++counters_.run);
+  answer.run.created = wall_;
+  counters_changed_ = true;
+  effects_.rows.runs.push_back(answer.run);
+  for (const JobDraft& draft : e.jobs) answer.jobs.push_back(AddJob(draft, answer.run.id));
+  effects_.after.push_back(effect::Answer{e.request, std::move(answer)});
+}
+
+void Hive::Enqueue(JobRow& job) {
+  job.state = JobState::kQueued;
+  if (job.times.queued == 0) job.times.queued = std::max(wall_, job.times.created);
+  job.attempt = Epoch();
+  job.drone_name.clear();
+  placement_.AddJob(job.id, job.priority, RequirementOf(job));
+  Save(job);
+}
+
+void Hive::PlaceJobs() {
+  while (std::optional<std::pair<JobId, DroneId>> next = placement_.Next()) Assign(next->first, next->second);
+}
+
+void Hive::Assign(JobId id, DroneId drone_id) {
+  JobRow& job = jobs_.at(id);
+  Drone& drone = drones_.at(drone_id);
+  Epoch epoch(++counters_.epoch);
+  counters_changed_ = true;
+  Attempt& attempt = attempts_[epoch];
+  attempt.row.epoch = epoch;
+  attempt.row.job = id;
+  attempt.row.number = ++job.attempts;
+  attempt.row.drone = drone_id;
+  attempt.row.drone_name = drone.row.name;
+  attempt.row.times.created = wall_;
+  attempt.session = drone.session;
+  attempt.holds_slot = true;
+  attempt.accept_by = now_ + config_.accept_deadline;
+  accept_checks_.emplace(*attempt.accept_by, epoch);
+  drone.attempts.insert(epoch);
+  job.attempt = epoch;
+  job.drone_name = drone.row.name;
+  Save(attempt.row);
+  Save(job);
+  effects_.after.push_back(effect::OpenLog{epoch, drone.session});
+  Send(drone.connection, to_drone::Assign{epoch, attempt.row.number, id});
+}
+
+bool Hive::MayRetry(const JobRow& job, const Attempt& attempt, Reason reason) const {
+  return IsInfrastructure(reason) && !attempt.row.granted &&
+         job.attempts <= static_cast<std::uint32_t>(config_.infrastructure_retries);
+}
+
+void Hive::GiveUp(Attempt& attempt, Reason reason, std::string detail, std::uint64_t log_at_least) {
+  if (attempt.seal) {
+    attempt.seal->at_least = log_at_least;
+    effects_.after.push_back(*attempt.seal);
+    return;
+  }
+  attempt.accept_by.reset();
+  ReleaseSlot(attempt);
+  JobRow& job = jobs_.at(attempt.row.job);
+  if (job.cancel_requested) {
+    reason = Reason::kCanceled;
+    detail = absl::StrCat("canceled by ", job.canceled_by, "; ", detail);
+  } else if (attempt.row.granted && IsInfrastructure(reason)) {
+    reason = Reason::kUnknown;
+    attempt.row.deploy_code = 504;
+    detail = absl::StrCat(detail, "; its deploy may have begun, so it is not repeated");
+  }
+  attempt.row.detail = detail;
+  std::string text = absl::StrCat("waggle: ", detail);
+  if (MayRetry(job, attempt, reason)) {
+    // The verdict of the attempt is plain; the job goes on without waiting for the log to be sealed.
+    absl::StrAppend(&text, " (attempt ", attempt.row.number, " of ", config_.infrastructure_retries + 1,
+                    ", queued again)");
+    FinishAttempt(attempt, JobState::kErrored, reason, detail);
+    Enqueue(job);
+  } else if (reason == Reason::kUnknown) {
+    absl::StrAppend(&text, " (504)");
+  }
+  Save(attempt.row);
+  attempt.seal = effect::SealLog{attempt.row.epoch,      log_at_least,    reason,
+                                 std::move(detail),      std::move(text), attempt.row.test_code,
+                                 attempt.row.deploy_code};
+  effects_.after.push_back(*attempt.seal);
+}
+
+void Hive::ReleaseSlot(Attempt& attempt) {
+  if (!attempt.holds_slot) return;
+  attempt.holds_slot = false;
+  auto drone = drones_.find(attempt.row.drone);
+  if (drone != drones_.end()) placement_.FreeSlot(attempt.row.drone);
+}
+
+void Hive::FinishAttempt(Attempt& attempt, JobState state, Reason reason, std::string detail) {
+  attempt.row.state = state;
+  attempt.row.reason = reason;
+  attempt.row.detail = std::move(detail);
+  if (attempt.row.times.finished == 0) attempt.row.times.finished = wall_;
+  ReleaseSlot(attempt);
+}
+
+void Hive::FinishJob(JobRow& job, JobState state, Reason reason, std::string detail) {
+  job.state = state;
+  job.reason = reason;
+  job.detail = std::move(detail);
+  if (job.times.finished == 0) job.times.finished = wall_;
+  job.times.finished = std::max(job.times.finished, std::max(job.times.started, job.times.received));
+  Save(job);
+  placement_.RemoveJob(job.id);
+  jobs_.erase(job.id);
+}
+
+// Received before queued is lifted to queued: the drone's wall clock may be wrong, the order is not.
+void Hive::TakeTimes(Attempt& attempt, WallMillis received, WallMillis started, WallMillis finished) {
+  constexpr WallMillis kPlausible = 946'684'800'000;  // before the year 2000: a clock that was never set
+  auto lift = [](WallMillis value, WallMillis floor) { return value == 0 ? 0 : std::max(value, floor); };
+  JobTimes& times = attempt.row.times;
+  if (times.received == 0 && received > kPlausible) times.received = lift(received, times.created);
+  if (times.started == 0 && started > kPlausible) times.started = lift(started, times.received);
+  if (times.finished == 0 && finished > kPlausible) times.finished = lift(finished, times.started);
+  if (times.received == 0 && times.started != 0) times.received = times.started;
+  auto job = jobs_.find(attempt.row.job);
+  if (job == jobs_.end() || job->second.attempt != attempt.row.epoch) return;
+  job->second.times.received = times.received;
+  job->second.times.started = times.started;
+  job->second.times.finished = times.finished;
+}
+
+void Hive::On(const event::LogComplete& e) {
+  auto found = attempts_.find(e.epoch);
+  if (found == attempts_.end()) return;
+  Attempt& attempt = found->second;
+  attempt.row.log_closed = true;
+  attempt.row.last_seq = e.last_seq;
+  auto job_at = jobs_.find(attempt.row.job);
+  bool current = job_at != jobs_.end() && job_at->second.attempt == e.epoch;
+  if (current) {
+    JobRow& job = job_at->second;
+    JobState state = VerdictOf(e.final);
+    Reason reason = e.final.reason;
+    std::string detail = e.final.detail;
+    if (!e.problem.empty()) {
+      state = JobState::kErrored;
+      reason = Reason::kLogIncomplete;
+      detail = e.problem;
+    }
+    attempt.row.test_code = job.test_code = e.final.test_code;
+    attempt.row.deploy_code = job.deploy_code = e.final.deploy_code;
+    job.failed_code = e.final.failed_code;
+    job.failed_step = e.final.failed_step;
+    job.duration_ms = std::chrono::duration_cast<std::chrono::milliseconds>(e.duration).count();
+    TakeTimes(attempt, 0, e.final.started, e.final.finished);
+    FinishAttempt(attempt, state, reason, detail);
+    FinishJob(job, state, reason, std::move(detail));
+  }
+  Save(attempt.row);
+  auto drone = drones_.find(attempt.row.drone);
+  if (drone != drones_.end() && drone->second.connection && drone->second.session == attempt.session) {
+    Send(drone->second.connection, to_drone::Verdict{e.epoch, attempt.row.state});
+  }
+  Forget(e.epoch);
+}
+
+void Hive::Forget(Epoch epoch) {
+  auto found = attempts_.find(epoch);
+  if (found == attempts_.end()) return;
+  auto drone = drones_.find(found->second.row.drone);
+  if (drone != drones_.end()) drone->second.attempts.erase(epoch);
+  attempts_.erase(found);
+  effects_.after.push_back(effect::CloseLog{epoch});
+}
+
+void Hive::On(const event::CancelJob& e) {
+  auto found = jobs_.find(e.job);
+  if (found == jobs_.end()) {
+    effects_.after.push_back(effect::Answer{
+        e.request,
+        absl::FailedPreconditionError(absl::StrCat("job ", e.job.value(), " is not running any more"))});
+    return;
+  }
+  JobRow& job = found->second;
+  bool escalates = e.now && !job.cancel_now;
+  if (!job.cancel_requested) {
+    job.cancel_requested = true;
+    job.canceled_by = e.by;
+    job.cancel_reason = e.reason;
+  } else if (!escalates) {
+    effects_.after.push_back(effect::Answer{e.request, job});
+    return;
+  }
+  job.cancel_now = job.cancel_now || e.now;
+  std::string detail =
+      absl::StrCat("canceled by ", job.canceled_by, job.cancel_reason.empty() ? "" : ": ", job.cancel_reason);
+  if (!job.attempt) {
+    JobRow ended = job;
+    FinishJob(job, JobState::kCanceled, Reason::kCanceled, detail);
+    ended = effects_.rows.jobs.back();
+    effects_.after.push_back(effect::Answer{e.request, std::move(ended)});
+    return;
+  }
+  Save(job);
+  Attempt& attempt = attempts_.at(job.attempt);
+  auto drone = drones_.find(attempt.row.drone);
+  if (drone != drones_.end() && drone->second.connection && drone->second.session == attempt.session) {
+    Send(drone->second.connection,
+         to_drone::Cancel{job.attempt, job.canceled_by, job.cancel_reason, job.cancel_now});
+  }
+  effects_.after.push_back(effect::Answer{e.request, job});
+}
+
+}  // namespace waggle::queen

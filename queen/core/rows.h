@@ -1,0 +1,114 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/ids.h"
+#include "common/base/vocabulary.h"
+
+// What the queen remembers across restarts: plain values, one struct per table row. The core decides them,
+// the store keeps them, the API shows them. Wall times are for people; 0 = not yet.
+namespace waggle::queen {
+
+struct JobTimes {
+  WallMillis created = 0, queued = 0, received = 0, started = 0, finished = 0;
+};
+
+struct JobRow {
+  JobId id;
+  RunId run;  // none: submitted as a document
+  std::string name;
+  JobType type = JobType::kTest;
+  JobState state = JobState::kCreated;
+  Reason reason = Reason::kNone;
+  std::string detail;  // why it ended, one sentence
+  std::int32_t priority = 0;
+  std::map<std::string, std::string> needs;  // labels
+  std::vector<std::string> plugins;          // names a drone must have
+  bool local_only = false;                   // only for drones on the queen's own socket
+  std::string repo, branch, commit;          // for people; no credentials
+  Epoch attempt;                             // current attempt, none before the first assignment
+  std::string drone_name;                    // of the current attempt
+  std::uint32_t attempts = 0;                // how many there were
+  JobTimes times;
+  std::int64_t duration_ms = 0;
+  std::int32_t test_code = -1, deploy_code = -1, failed_code = 0;
+  std::string failed_step;
+  bool cancel_requested = false;
+  bool cancel_now = false;
+  std::string canceled_by, cancel_reason;
+};
+
+struct AttemptRow {
+  Epoch epoch;
+  JobId job;
+  std::uint32_t number = 1;
+  DroneId drone;
+  std::string drone_name;
+  JobState state = JobState::kQueued;  // queued = assigned and not yet accepted
+  Reason reason = Reason::kNone;
+  std::string detail;
+  bool granted = false;       // its deploy phase may have begun
+  bool log_closed = false;    // its log has its final record and was checked
+  std::uint32_t counter = 0;  // of the newest status taken
+  JobTimes times;             // created = assigned
+  std::int32_t test_code = -1, deploy_code = -1;
+  std::uint64_t last_seq = 0;
+};
+
+struct DroneRow {
+  DroneId id;
+  std::string identity;  // random, kept in the drone's data directory
+  std::string name;
+  std::string host, version;
+  double speed = 0;
+  std::uint32_t capacity = 1;
+  std::map<std::string, std::string> labels;
+  std::map<std::string, std::string> plugins;  // name → version
+  WallMillis last_seen = 0;
+  SessionId session;  // newest session epoch given to it
+};
+
+struct RunRow {
+  RunId id;
+  std::string repo, branch, commit;
+  WallMillis created = 0;
+};
+
+// Numbers that only ever grow; persisted with the rows that used them.
+struct Counters {
+  std::uint64_t job = 0, run = 0, drone = 0, epoch = 0, session = 0;
+};
+
+// Everything the core needs to go on after a restart: all unfinished jobs with their current attempts, and
+// all drones.
+struct Snapshot {
+  Counters counters;
+  std::vector<JobRow> jobs;          // unfinished ones
+  std::vector<AttemptRow> attempts;  // the current ones of those jobs, and any with an open log
+  std::vector<DroneRow> drones;
+};
+
+// The rows of one batch of core steps: all of it is stored, or nothing.
+struct WriteBatch {
+  struct Document {
+    JobId job;
+    std::string bytes;  // serialized JobDocument
+  };
+  std::vector<JobRow> jobs;          // inserted or replaced by id; the last of several wins
+  std::vector<AttemptRow> attempts;  // by epoch
+  std::vector<DroneRow> drones;      // by id
+  std::vector<RunRow> runs;
+  std::vector<Document> documents;
+  std::optional<Counters> counters;
+  bool empty() const {
+    return jobs.empty() && attempts.empty() && drones.empty() && runs.empty() && documents.empty() &&
+           !counters;
+  }
+};
+
+}  // namespace waggle::queen

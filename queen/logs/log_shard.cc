@@ -1,0 +1,327 @@
+#include "queen/logs/log_shard.h"
+
+#include "absl/strings/str_cat.h"
+#include "common/base/fd.h"
+#include "common/base/status_macros.h"
+#include "common/journal/reader.h"
+#include "common/journal/scan.h"
+
+namespace waggle::queen {
+
+using journal::Kind;
+using journal::RecordView;
+
+LogShard::LogShard(std::string directory, std::shared_ptr<const LogStore::Callbacks> callbacks)
+    : directory_(std::move(directory)),
+      callbacks_(std::move(callbacks)),
+      append_thread_([this] { AppendLoop(); }),
+      sync_thread_([this] { SyncLoop(); }) {}
+
+LogShard::~LogShard() {
+  {
+    absl::MutexLock lock(&mutex_);
+    stopping_ = true;
+  }
+  append_thread_.join();
+  sync_thread_.join();
+}
+
+journal::Location LogShard::At(Epoch epoch) const {
+  return {absl::StrCat(directory_, "/", epoch.value() / 4096), absl::StrCat(epoch.value())};
+}
+
+std::shared_ptr<const OpenedLog> LogShard::Find(Epoch epoch) const {
+  absl::MutexLock lock(&mutex_);
+  auto found = logs_.find(epoch);
+  return found == logs_.end() ? nullptr : found->second;
+}
+
+void LogShard::Post(std::function<void()> request) {
+  absl::MutexLock lock(&mutex_);
+  queue_.push_back(std::move(request));
+}
+
+// Append thread: takes everything queued, writes it, wakes readers, then lets the sync thread run if it is
+// idle.
+void LogShard::AppendLoop() {
+  std::vector<std::function<void()>> batch;
+  for (;;) {
+    {
+      absl::MutexLock lock(&mutex_);
+      auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+        return !queue_.empty() || (!dirty_.empty() && !sync_busy_) || (stopping_ && dirty_.empty());
+      };
+      mutex_.Await(absl::Condition(&ready));
+      batch.swap(queue_);
+      if (stopping_ && batch.empty() && dirty_.empty()) {
+        append_done_ = true;
+        return;
+      }
+    }
+    for (const std::function<void()>& request : batch) request();
+    batch.clear();
+    HandOverToSync();
+  }
+}
+
+void LogShard::HandOverToSync() {
+  if (dirty_.empty()) return;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (sync_busy_) return;  // the sync thread's end wakes this thread again
+  }
+  std::vector<SyncItem> items;
+  for (const auto& [epoch, log] : dirty_) {
+    absl::StatusOr<journal::Writer::PendingSync> sync = log->writer->TakeSync();
+    if (!sync.ok()) {
+      callbacks_->failed(sync.status());
+      continue;
+    }
+    SyncItem item{log, std::move(*sync), log->last.load(), log->session, std::nullopt};
+    if (log->final) item.complete = Completion(*log);
+    items.push_back(std::move(item));
+  }
+  dirty_.clear();
+  absl::MutexLock lock(&mutex_);
+  to_sync_ = std::move(items);
+  sync_busy_ = true;
+}
+
+// Sync thread: one fdatasync per dirty log, then its acknowledgement; logs take turns.
+void LogShard::SyncLoop() {
+  for (;;) {
+    std::vector<SyncItem> items;
+    {
+      absl::MutexLock lock(&mutex_);
+      auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return append_done_ || sync_busy_; };
+      mutex_.Await(absl::Condition(&ready));
+      if (!sync_busy_) return;
+      items.swap(to_sync_);
+    }
+    for (SyncItem& item : items) {
+      absl::Status synced = item.sync.Run();
+      if (!synced.ok()) {
+        callbacks_->failed(synced);  // never acknowledged, never tried again
+        continue;
+      }
+      item.log->durable.store(item.last, std::memory_order_release);
+      if (item.session) callbacks_->acked(item.session, item.log->epoch, Seq(item.last));
+      if (item.complete) callbacks_->complete(std::move(*item.complete));
+    }
+    absl::MutexLock lock(&mutex_);
+    sync_busy_ = false;
+  }
+}
+
+absl::Status LogShard::RecoverLog(Epoch epoch) {
+  ASSIGN_OR_RETURN(std::shared_ptr<OpenedLog> log, Open(epoch));
+  log->durable.store(log->last.load());
+  if (log->final) callbacks_->complete(Completion(*log));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<OpenedLog>> LogShard::Open(Epoch epoch) {
+  {
+    absl::MutexLock lock(&mutex_);
+    auto found = logs_.find(epoch);
+    if (found != logs_.end()) return found->second;
+  }
+  auto log = std::make_shared<OpenedLog>();
+  log->epoch = epoch;
+  log->location = At(epoch);
+  RETURN_IF_ERROR(MakeDirectories(log->location.directory));
+  ASSIGN_OR_RETURN(log->writer, journal::Writer::Recover(log->location, epoch));
+  if (log->writer->last().value() > 0) {
+    // Digests and line numbers go on from the last checkpoint; only what is behind it is hashed again.
+    journal::Checkpoint checkpoint =
+        journal::FindRecord(log->location, Seq(log->writer->last().value() + 1), &log->index_entries);
+    log->state = checkpoint.state;
+    auto visit = [&](const RecordView& record, journal::Position) {
+      if (log->first_boot_nanos == 0) log->first_boot_nanos = record.header.boot_nanos;
+      log->last_boot_nanos = record.header.boot_nanos;
+      log->total_bytes += record.raw.size();
+      if (record.header.seq >= checkpoint.next) Take(*log, record);
+    };
+    RETURN_IF_ERROR(journal::Scan(log->location, epoch, visit).status());
+  }
+  log->last.store(log->writer->last().value());
+  absl::MutexLock lock(&mutex_);
+  logs_[epoch] = log;
+  return log;
+}
+
+void LogShard::OpenLog(Epoch epoch, SessionId session) {
+  absl::StatusOr<std::shared_ptr<OpenedLog>> log = Open(epoch);
+  if (!log.ok()) return callbacks_->failed(log.status());
+  (*log)->session = session;
+}
+
+void LogShard::CloseLog(Epoch epoch) {
+  absl::MutexLock lock(&mutex_);
+  logs_.erase(epoch);
+}
+
+void LogShard::MarkDirty(const std::shared_ptr<OpenedLog>& log) {
+  dirty_[log->epoch] = log;
+}
+
+void LogShard::Append(SessionId session, Epoch epoch, std::string_view records) {
+  std::shared_ptr<OpenedLog> log;
+  {
+    absl::MutexLock lock(&mutex_);
+    auto found = logs_.find(epoch);
+    if (found != logs_.end()) log = found->second;
+  }
+  if (log == nullptr || log->session != session) return callbacks_->fenced(session, epoch);
+  std::uint64_t before = log->last.load();
+  bool whole = Accept(*log, records);
+  if (log->last.load() > before) {
+    MarkDirty(log);
+    callbacks_->appended(epoch);
+  } else if (whole) {
+    callbacks_->acked(session, epoch,
+                      Seq(log->durable.load()));  // nothing but repeats: say again what is safe
+  }
+  if (!whole) callbacks_->resume_from(session, epoch, Seq(log->last.load() + 1));
+  if (log->pending_seal && log->last.load() >= log->pending_seal->at_least) WriteSeal(*log);
+}
+
+bool LogShard::Accept(OpenedLog& log, std::string_view records) {
+  const std::uint64_t first = log.last.load() + 1;
+  std::uint64_t next = first;
+  std::size_t begin = 0, end = 0;  // of the fresh records within `records`
+  bool whole = true;
+  std::size_t at = 0;
+  while (at < records.size()) {
+    RecordView record;
+    bool good = journal::DecodeRecord(records.substr(at), &record) == journal::DecodeResult::kOk &&
+                record.header.epoch == log.epoch && record.header.seq.value() <= next &&
+                !(log.final && next == record.header.seq.value());
+    if (!good) {
+      whole = false;
+      break;
+    }
+    if (record.header.seq.value() < next) {
+      CheckRepeat(log, record);
+    } else {
+      if (begin == end) begin = at;
+      end = at + record.raw.size();
+      if (log.first_boot_nanos == 0) log.first_boot_nanos = record.header.boot_nanos;
+      log.last_boot_nanos = record.header.boot_nanos;
+      Take(log, record);
+      ++next;
+    }
+    at += record.raw.size();
+  }
+  if (next > first) {
+    absl::Status written = Write(log, records.substr(begin, end - begin), Seq(next - 1));
+    if (!written.ok()) callbacks_->failed(written);
+  }
+  return whole;
+}
+
+// A repeat after a lost acknowledgement is normal; one with other bytes is a conflict: the first bytes stay.
+void LogShard::CheckRepeat(OpenedLog& log, const RecordView& record) {
+  if (log.conflict_reported || record.header.seq.value() > log.last.load()) return;
+  journal::Reader reader(log.location);
+  std::string stored;
+  if (!reader.SeekTo(record.header.seq).ok() || !reader.ReadRaw(1, record.header.seq, &stored).ok()) return;
+  if (stored == record.raw) return;
+  log.conflict_reported = true;
+  log.problem = absl::StrCat("record ", record.header.seq.value(), " was sent twice with different content");
+}
+
+void LogShard::Take(OpenedLog& log, const RecordView& record) {
+  if (journal::IsOutput(record.header.kind)) {
+    std::uint64_t have = record.header.kind == Kind::kStdout ? log.state.out.bytes() : log.state.err.bytes();
+    if (record.header.offset != have && log.problem.empty()) {
+      log.problem = absl::StrCat("record ", record.header.seq.value(), " starts at stream offset ",
+                                 record.header.offset, " instead of ", have);
+    }
+  }
+  log.state.Feed(record);
+  if (record.header.kind != Kind::kFinal) return;
+  std::optional<journal::Final> final = journal::DecodeFinal(record.payload);
+  log.final = final.value_or(journal::Final{});
+  if (!log.problem.empty()) return;
+  if (!final) {
+    log.problem = "the final record cannot be read";
+  } else if (final->out != log.state.out.Total() || final->err != log.state.err.Total()) {
+    log.problem = absl::StrCat("the final record says ", final->out.bytes, " + ", final->err.bytes,
+                               " bytes of output; stored are ", log.state.out.bytes(), " + ",
+                               log.state.err.bytes(), ", or their digest differs");
+  }
+}
+
+absl::Status LogShard::Write(OpenedLog& log, std::string_view raw, Seq last) {
+  RETURN_IF_ERROR(log.writer->AppendRaw(raw, last));
+  log.total_bytes += raw.size();
+  log.last.store(last.value(), std::memory_order_release);
+  if (log.total_bytes < limits::kIndexEvery) return absl::OkStatus();  // short logs need no index
+  if (log.index == nullptr) {
+    absl::StatusOr<std::unique_ptr<journal::IndexWriter>> index =
+        journal::IndexWriter::Open(log.location, log.index_entries);
+    if (!index.ok()) return absl::OkStatus();  // only a cache
+    log.index = std::move(*index);
+  }
+  journal::Checkpoint checkpoint;
+  checkpoint.position = {log.writer->segment(), log.writer->position()};
+  checkpoint.next = Seq(last.value() + 1);
+  checkpoint.state = log.state;
+  log.index->MaybeAppend(checkpoint, log.total_bytes).IgnoreError();
+  return absl::OkStatus();
+}
+
+void LogShard::Seal(const effect::SealLog& seal) {
+  absl::StatusOr<std::shared_ptr<OpenedLog>> log = Open(seal.epoch);
+  if (!log.ok()) return callbacks_->failed(log.status());
+  if ((*log)->final) {
+    // Complete before it was given up. Say so again: the first message may have come before the core lost
+    // interest.
+    return callbacks_->complete(Completion(**log));
+  }
+  (*log)->pending_seal = seal;
+  if ((*log)->last.load() >= seal.at_least) WriteSeal(**log);
+}
+
+void LogShard::WriteSeal(OpenedLog& log) {
+  effect::SealLog seal = std::move(*log.pending_seal);
+  log.pending_seal.reset();
+  if (log.final) return;  // its own final record came in time
+  log.session = SessionId();
+  journal::RecordHeader header;
+  header.epoch = log.epoch;
+  header.boot_nanos = log.last_boot_nanos;
+  std::string raw;
+  header.seq = Seq(log.last.load() + 1);
+  header.kind = Kind::kStatus;
+  journal::EncodeRecord(header, std::string_view(seal.text).substr(0, limits::kReasonBytes), &raw);
+  header.seq = Seq(header.seq.value() + 1);
+  header.kind = Kind::kFinal;
+  journal::Final final;
+  final.last = header.seq;
+  final.out = log.state.out.Total();
+  final.err = log.state.err.Total();
+  final.reason = seal.reason;
+  final.detail = seal.detail;
+  final.test_code = seal.test_code;
+  final.deploy_code = seal.deploy_code;
+  journal::EncodeRecord(header, journal::Encode(final), &raw);
+  log.final = final;
+  absl::Status written = Write(log, raw, header.seq);
+  if (!written.ok()) return callbacks_->failed(written);
+  MarkDirty(Open(log.epoch).value());
+  callbacks_->appended(log.epoch);
+}
+
+event::LogComplete LogShard::Completion(const OpenedLog& log) const {
+  event::LogComplete complete;
+  complete.epoch = log.epoch;
+  complete.final = *log.final;
+  complete.last_seq = log.last.load();
+  complete.duration = Duration(std::max<std::int64_t>(0, log.last_boot_nanos - log.first_boot_nanos));
+  complete.problem = log.problem;
+  return complete;
+}
+
+}  // namespace waggle::queen

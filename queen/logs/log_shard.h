@@ -1,0 +1,98 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "common/journal/line_index.h"
+#include "common/journal/writer.h"
+#include "queen/logs/log_store.h"
+
+namespace waggle::queen {
+
+// One open log. Owned by its shard's append thread; the two atomics are read by anybody.
+struct OpenedLog {
+  Epoch epoch;
+  SessionId session;  // who may append; none = nobody
+  journal::Location location;
+  std::unique_ptr<journal::Writer> writer;
+  std::unique_ptr<journal::IndexWriter> index;  // made with the first checkpoint
+  std::uint64_t index_entries = 0;
+  std::uint64_t total_bytes = 0;  // of records
+  journal::RunningState state;
+  std::int64_t first_boot_nanos = 0, last_boot_nanos = 0;
+  std::optional<journal::Final> final;
+  std::string problem;                          // the final record does not agree with what is stored
+  std::optional<effect::SealLog> pending_seal;  // waits for records
+  bool conflict_reported = false;
+  std::atomic<std::uint64_t> last{0}, durable{0};
+};
+
+// Two threads: `append` takes requests from a queue, writes and wakes readers; `sync` makes what was written
+// durable and then acknowledges. A sync runs whenever one is needed and none is running: no timer. The queue
+// is bounded by its users: a bulk stream has at most a few batches in it.
+class LogShard {
+ public:
+  LogShard(std::string directory, std::shared_ptr<const LogStore::Callbacks> callbacks);
+  ~LogShard();
+
+  absl::Status RecoverLog(Epoch epoch);  // before the first request
+  void Post(std::function<void()> request);
+
+  // Requests, run on the append thread.
+  void OpenLog(Epoch epoch, SessionId session);
+  void Append(SessionId session, Epoch epoch, std::string_view records);
+  void Seal(const effect::SealLog& seal);
+  void CloseLog(Epoch epoch);
+
+  std::shared_ptr<const OpenedLog> Find(Epoch epoch) const;
+  journal::Location At(Epoch epoch) const;
+
+ private:
+  struct SyncItem {
+    std::shared_ptr<OpenedLog> log;
+    journal::Writer::PendingSync sync;
+    std::uint64_t last = 0;
+    SessionId session;
+    std::optional<event::LogComplete> complete;
+  };
+
+  void AppendLoop();
+  void SyncLoop();
+  void HandOverToSync();
+  absl::StatusOr<std::shared_ptr<OpenedLog>> Open(Epoch epoch);
+  // Takes the longest prefix of `records` that continues the log; false when a gap or damage stopped it.
+  bool Accept(OpenedLog& log, std::string_view records);
+  void CheckRepeat(OpenedLog& log, const journal::RecordView& record);
+  void Take(OpenedLog& log, const journal::RecordView& record);
+  absl::Status Write(OpenedLog& log, std::string_view raw, Seq last);
+  void WriteSeal(OpenedLog& log);
+  event::LogComplete Completion(const OpenedLog& log) const;
+  void MarkDirty(const std::shared_ptr<OpenedLog>& log);
+
+  const std::string directory_;
+  const std::shared_ptr<const LogStore::Callbacks> callbacks_;
+
+  mutable absl::Mutex mutex_;
+  std::vector<std::function<void()>> queue_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::map<Epoch, std::shared_ptr<OpenedLog>> logs_
+      ABSL_GUARDED_BY(mutex_);  // changed by the append thread only
+  std::vector<SyncItem> to_sync_ ABSL_GUARDED_BY(mutex_);
+  bool sync_busy_ ABSL_GUARDED_BY(mutex_) = false;
+  bool append_done_ ABSL_GUARDED_BY(mutex_) = false;
+
+  std::map<Epoch, std::shared_ptr<OpenedLog>> dirty_;  // append thread: written since handed over
+  std::thread append_thread_, sync_thread_;
+};
+
+}  // namespace waggle::queen

@@ -1,0 +1,71 @@
+#include "queen/logs/log_store.h"
+
+#include "common/base/fd.h"
+#include "common/base/status_macros.h"
+#include "queen/logs/log_shard.h"
+
+namespace waggle::queen {
+
+LogStore::LogStore(std::string directory, int shards, Callbacks callbacks)
+    : directory_(std::move(directory)) {
+  auto shared = std::make_shared<Callbacks>(std::move(callbacks));
+  for (int i = 0; i < shards; ++i) shards_.push_back(std::make_unique<LogShard>(directory_, shared));
+}
+
+LogStore::~LogStore() = default;
+
+absl::StatusOr<std::unique_ptr<LogStore>> LogStore::Create(std::string directory, int shards,
+                                                           Callbacks callbacks) {
+  RETURN_IF_ERROR(MakeDirectories(directory));
+  return std::unique_ptr<LogStore>(new LogStore(std::move(directory), shards, std::move(callbacks)));
+}
+
+LogShard& LogStore::ShardOf(Epoch epoch) const {
+  return *shards_[epoch.value() % shards_.size()];
+}
+
+absl::Status LogStore::Recover(const std::vector<Epoch>& epochs) {
+  for (Epoch epoch : epochs) RETURN_IF_ERROR(ShardOf(epoch).RecoverLog(epoch));
+  return absl::OkStatus();
+}
+
+void LogStore::OpenLog(Epoch epoch, SessionId session) {
+  LogShard& shard = ShardOf(epoch);
+  shard.Post([&shard, epoch, session] { shard.OpenLog(epoch, session); });
+}
+
+void LogStore::Append(SessionId session, Epoch epoch, std::string records, std::function<void()> taken) {
+  LogShard& shard = ShardOf(epoch);
+  shard.Post([&shard, session, epoch, records = std::move(records), taken = std::move(taken)] {
+    shard.Append(session, epoch, records);
+    taken();
+  });
+}
+
+void LogStore::Seal(effect::SealLog seal) {
+  LogShard& shard = ShardOf(seal.epoch);
+  shard.Post([&shard, seal = std::move(seal)] { shard.Seal(seal); });
+}
+
+void LogStore::CloseLog(Epoch epoch) {
+  LogShard& shard = ShardOf(epoch);
+  shard.Post([&shard, epoch] { shard.CloseLog(epoch); });
+}
+
+std::optional<Seq> LogStore::Last(Epoch epoch) const {
+  std::shared_ptr<const OpenedLog> log = ShardOf(epoch).Find(epoch);
+  if (log == nullptr) return std::nullopt;
+  return Seq(log->last.load(std::memory_order_acquire));
+}
+
+std::optional<Seq> LogStore::Durable(Epoch epoch) const {
+  std::shared_ptr<const OpenedLog> log = ShardOf(epoch).Find(epoch);
+  if (log == nullptr) return std::nullopt;
+  return Seq(log->durable.load(std::memory_order_acquire));
+}
+
+journal::Location LogStore::At(Epoch epoch) const {
+  return ShardOf(epoch).At(epoch);
+}
+
+}  // namespace waggle::queen

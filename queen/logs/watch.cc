@@ -1,0 +1,342 @@
+#include "queen/logs/watch.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "common/base/status_macros.h"
+
+namespace waggle::queen {
+
+using journal::RecordView;
+
+WatchHub::WatchHub(StoreReader& store, LogStore& logs, int threads) : store_(store), logs_(logs) {
+  for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { PumpLoop(); });
+}
+
+WatchHub::~WatchHub() {
+  {
+    absl::MutexLock lock(&mutex_);
+    stopping_ = true;
+  }
+  for (std::thread& thread : threads_) thread.join();
+}
+
+absl::StatusOr<WatcherId> WatchHub::Add(const WatchStart& start, std::shared_ptr<WatchSink> sink) {
+  absl::MutexLock lock(&mutex_);
+  if (watchers_.size() >= limits::kWatchers) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("this queen serves ", limits::kWatchers, " watchers at once"));
+  }
+  auto watcher = std::make_shared<Watcher>();
+  watcher->id = WatcherId(++next_id_);
+  watcher->start = start;
+  watcher->sink = std::move(sink);
+  watcher->sink->Started(watcher->id);
+  watcher->last_sent = start.after_seq;
+  watcher->heartbeat_due = BootClock::now() + limits::kWatchHeartbeat;
+  watchers_[watcher->id] = watcher;
+  by_job_[start.job].insert(watcher->id);
+  heartbeats_.emplace(watcher->heartbeat_due, watcher->id);
+  Wake(watcher);
+  return watcher->id;
+}
+
+void WatchHub::Wake(const WatcherPtr& watcher) {
+  watcher->woken = true;
+  if (watcher->busy || watcher->queued || watcher->removed) return;
+  watcher->queued = true;
+  turns_.push_back(watcher);
+}
+
+void WatchHub::Ready(WatcherId id) {
+  absl::MutexLock lock(&mutex_);
+  auto found = watchers_.find(id);
+  if (found == watchers_.end()) return;
+  found->second->busy = false;
+  Wake(found->second);
+}
+
+void WatchHub::Drop(const WatcherPtr& watcher) {
+  watcher->removed = true;
+  heartbeats_.erase({watcher->heartbeat_due, watcher->id});
+  auto unlist = [&](auto& index, auto key) {
+    auto at = index.find(key);
+    if (at == index.end()) return;
+    at->second.erase(watcher->id);
+    if (at->second.empty()) index.erase(at);
+  };
+  unlist(by_job_, watcher->start.job);
+  unlist(by_epoch_, watcher->listening);
+  watchers_.erase(watcher->id);
+}
+
+void WatchHub::Remove(WatcherId id) {
+  absl::MutexLock lock(&mutex_);
+  auto found = watchers_.find(id);
+  if (found != watchers_.end()) Drop(WatcherPtr(found->second));
+}
+
+void WatchHub::FailAll(const absl::Status& status) {
+  std::vector<WatcherPtr> all;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const auto& [id, watcher] : watchers_) all.push_back(watcher);
+    for (const WatcherPtr& watcher : all) Drop(watcher);
+  }
+  for (const WatcherPtr& watcher : all) watcher->sink->Fail(status);
+}
+
+void WatchHub::Published(const JobRow& job) {
+  absl::MutexLock lock(&mutex_);
+  auto found = by_job_.find(job.id);
+  if (found == by_job_.end()) return;
+  for (WatcherId id : found->second) {
+    const WatcherPtr& watcher = watchers_.at(id);
+    watcher->job = job;
+    watcher->job_changed = true;
+    Wake(watcher);
+  }
+}
+
+void WatchHub::Appended(Epoch epoch) {
+  absl::MutexLock lock(&mutex_);
+  auto found = by_epoch_.find(epoch);
+  if (found == by_epoch_.end()) return;
+  for (WatcherId id : found->second) Wake(watchers_.at(id));
+}
+
+void WatchHub::Listen(Watcher& watcher, Epoch epoch) {
+  absl::MutexLock lock(&mutex_);
+  if (watcher.removed) return;
+  auto at = by_epoch_.find(watcher.listening);
+  if (at != by_epoch_.end()) at->second.erase(watcher.id);
+  watcher.listening = epoch;
+  by_epoch_[epoch].insert(watcher.id);
+}
+
+// Pump thread: takes one watcher at a time and sends it one message; when nothing is due, sleeps until a
+// watcher wakes or a heartbeat is due.
+void WatchHub::PumpLoop() {
+  for (;;) {
+    WatcherPtr watcher;
+    JobRow job;
+    bool have_job = false, job_changed = false, heartbeat = false;
+    {
+      absl::MutexLock lock(&mutex_);
+      auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_ || !turns_.empty(); };
+      Duration wait = heartbeats_.empty() ? Duration(limits::kWatchHeartbeat)
+                                          : heartbeats_.begin()->first - BootClock::now();
+      mutex_.AwaitWithTimeout(absl::Condition(&ready), absl::FromChrono(std::max(wait, Duration(0))));
+      if (stopping_) return;
+      if (!turns_.empty()) {
+        watcher = turns_.front();
+        turns_.pop_front();
+      } else if (!heartbeats_.empty() && heartbeats_.begin()->first <= BootClock::now()) {
+        watcher = watchers_.at(heartbeats_.begin()->second);
+        heartbeat = !watcher->busy && !watcher->queued;
+        heartbeats_.erase(heartbeats_.begin());
+        watcher->heartbeat_due = BootClock::now() + limits::kWatchHeartbeat;
+        heartbeats_.emplace(watcher->heartbeat_due, watcher->id);
+        if (!heartbeat) continue;  // its message in the making proves life as well
+      } else {
+        continue;
+      }
+      watcher->queued = false;
+      if (watcher->removed) continue;
+      watcher->busy = true;
+      watcher->woken = false;
+      if (watcher->job) {
+        job = *watcher->job;
+        have_job = true;
+        job_changed = std::exchange(watcher->job_changed, false);
+      }
+    }
+    if (heartbeat) {
+      watcher->sink->SendHeartbeat();
+      continue;
+    }
+    if (!have_job) {
+      absl::StatusOr<JobRow> stored = store_.GetJob(watcher->start.job);
+      if (!stored.ok()) {
+        Remove(watcher->id);
+        watcher->sink->Fail(stored.status());
+        continue;
+      }
+      job = *std::move(stored);
+      job_changed = true;
+      absl::MutexLock lock(&mutex_);
+      if (!watcher->job) watcher->job = job;  // a publication in between is as new or newer
+    }
+    Turn turn = TakeTurn(*watcher, std::move(job), job_changed);
+    absl::MutexLock lock(&mutex_);
+    if (turn == Turn::kEnded) {
+      if (!watcher->removed) Drop(watcher);
+    } else if (turn == Turn::kNothing) {
+      watcher->busy = false;
+      if (watcher->woken) Wake(watcher);  // something came while it looked
+    } else if (!watcher->removed) {
+      heartbeats_.erase({watcher->heartbeat_due, watcher->id});
+      watcher->heartbeat_due = BootClock::now() + limits::kWatchHeartbeat;
+      heartbeats_.emplace(watcher->heartbeat_due, watcher->id);
+    }
+  }
+}
+
+WatchHub::Turn WatchHub::TakeTurn(Watcher& watcher, JobRow job, bool job_changed) {
+  auto fail = [&](const absl::Status& status) {
+    watcher.sink->Fail(status);
+    return Turn::kEnded;
+  };
+  auto end = [&] {
+    watcher.sink->SendEnd(job, watcher.epoch, watcher.last_sent);
+    return Turn::kEnded;
+  };
+  // A final state is not told before the last record: the end says it.
+  if (job_changed && (!IsTerminal(job.state) || !watcher.job_shown)) {
+    watcher.job_shown = true;
+    if (!IsTerminal(job.state)) {
+      watcher.sink->SendJob(job);
+      return Turn::kSent;
+    }
+  }
+  for (;;) {
+    if (watcher.epoch && !watcher.final_seen) {
+      absl::StatusOr<bool> sent = SendMore(watcher);
+      if (!sent.ok()) return fail(sent.status());
+      if (*sent) return Turn::kSent;
+      if (!watcher.final_seen && watcher.start.follow) return Turn::kNothing;
+      if (!watcher.final_seen) return end();
+    }
+    bool one_attempt = watcher.start.attempt != 0 && watcher.epoch;
+    if (one_attempt) return end();
+    absl::StatusOr<std::optional<AttemptRow>> next = NextAttempt(watcher, job);
+    if (!next.ok()) return fail(next.status());
+    if (*next) {
+      absl::Status entered = Enter(watcher, **next);
+      if (!entered.ok()) return fail(entered);
+    } else if (IsTerminal(job.state) || !watcher.start.follow) {
+      return end();
+    } else {
+      return Turn::kNothing;
+    }
+  }
+}
+
+absl::StatusOr<std::optional<AttemptRow>> WatchHub::NextAttempt(const Watcher& watcher, const JobRow& job) {
+  if (watcher.epoch && job.attempt == watcher.epoch) return std::nullopt;
+  ASSIGN_OR_RETURN(std::vector<AttemptRow> attempts, store_.ListAttempts(job.id));
+  if (watcher.epoch) {
+    for (AttemptRow& attempt : attempts) {
+      if (attempt.epoch > watcher.epoch) return std::move(attempt);
+    }
+    return std::nullopt;
+  }
+  if (watcher.start.after_epoch) {
+    for (AttemptRow& attempt : attempts) {
+      if (attempt.epoch == watcher.start.after_epoch) return std::move(attempt);
+    }
+    return absl::NotFoundError(absl::StrCat("the cursor names epoch ", watcher.start.after_epoch.value(),
+                                            ", which is no attempt of job ", job.id.value()));
+  }
+  if (watcher.start.attempt != 0) {
+    for (AttemptRow& attempt : attempts) {
+      if (attempt.number == watcher.start.attempt) return std::move(attempt);
+    }
+    return absl::NotFoundError(absl::StrCat("job ", job.id.value(), " has no attempt ", watcher.start.attempt,
+                                            "; it has ", attempts.size()));
+  }
+  if (attempts.empty()) return std::nullopt;
+  return std::move(attempts.back());
+}
+
+absl::Status WatchHub::Enter(Watcher& watcher, const AttemptRow& attempt) {
+  bool first = !watcher.epoch;
+  watcher.epoch = attempt.epoch;
+  watcher.attempt = attempt.number;
+  watcher.reader.emplace(logs_.At(attempt.epoch));
+  watcher.lines = journal::LineCounter();
+  watcher.first_boot_nanos = 0;
+  watcher.final_seen = false;
+  if (!first) watcher.last_sent = Seq();
+  Listen(watcher, attempt.epoch);
+  return first ? SkipToStart(watcher) : absl::OkStatus();
+}
+
+// Moves the reader to the cursor or line, with the line numbers counted from the nearest checkpoint.
+absl::Status WatchHub::SkipToStart(Watcher& watcher) {
+  const WatchStart& start = watcher.start;
+  bool by_line = start.from_line > 1 && !start.after_seq;
+  if (!by_line && !start.after_seq) return absl::OkStatus();
+  ASSIGN_OR_RETURN(Seq last, Available(watcher.epoch));
+  journal::Location location = logs_.At(watcher.epoch);
+  std::string raw;
+  journal::Reader head(location);
+  ASSIGN_OR_RETURN(std::size_t got, head.ReadRaw(1, std::min(last, Seq(1)), &raw));
+  if (got > 0) {
+    journal::ForEachRecord(raw, [&](const RecordView& r) { watcher.first_boot_nanos = r.header.boot_nanos; });
+  }
+  Seq target(start.after_seq.value() + 1);
+  journal::Checkpoint checkpoint =
+      by_line ? journal::FindLine(location, start.from_line) : journal::FindRecord(location, target);
+  watcher.lines = checkpoint.state.lines;
+  watcher.reader->SeekToPosition(checkpoint.position.segment, checkpoint.position.byte, checkpoint.next);
+  while (watcher.reader->next() <= last) {
+    raw.clear();
+    Seq next = watcher.reader->next();
+    if (!by_line && next >= target) return absl::OkStatus();
+    ASSIGN_OR_RETURN(std::size_t n, watcher.reader->ReadRaw(1, last, &raw));  // one record
+    if (n == 0) break;
+    RecordView record;
+    journal::DecodeRecord(raw, &record);
+    journal::LineCounter before = watcher.lines;
+    std::uint64_t first = watcher.lines.Feed(record.header, record.payload);
+    if (by_line && first != 0 && watcher.lines.lines() >= start.from_line) {
+      watcher.lines = before;
+      return watcher.reader->SeekTo(next);
+    }
+    watcher.last_sent = next;
+    watcher.final_seen = record.header.kind == journal::Kind::kFinal;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Seq> WatchHub::Available(Epoch epoch) {
+  if (std::optional<Seq> live = logs_.Last(epoch)) return *live;
+  ASSIGN_OR_RETURN(AttemptRow attempt, store_.GetAttempt(epoch));
+  return Seq(attempt.last_seq);
+}
+
+absl::StatusOr<bool> WatchHub::SendMore(Watcher& watcher) {
+  ASSIGN_OR_RETURN(Seq last, Available(watcher.epoch));
+  RecordBatch batch;
+  absl::StatusOr<std::size_t> count = watcher.reader->ReadRaw(limits::kWatchBatch, last, &batch.raw);
+  if (!count.ok()) {
+    return absl::DataLossError(absl::StrCat("the stored log of attempt ", watcher.attempt,
+                                            " is damaged at record ", watcher.reader->next().value(),
+                                            "\nnext: waggle verify ", watcher.start.job.value(), "@",
+                                            watcher.attempt));
+  }
+  if (*count == 0) {
+    if (watcher.reader->next() <= last) {
+      return absl::DataLossError(absl::StrCat("the stored log of attempt ", watcher.attempt,
+                                              " ends before record ", last.value(), "\nnext: waggle verify ",
+                                              watcher.start.job.value(), "@", watcher.attempt));
+    }
+    return false;
+  }
+  batch.epoch = watcher.epoch;
+  batch.attempt = watcher.attempt;
+  batch.lines.reserve(*count);
+  journal::ForEachRecord(batch.raw, [&](const RecordView& record) {
+    if (watcher.first_boot_nanos == 0) watcher.first_boot_nanos = record.header.boot_nanos;
+    batch.lines.push_back(watcher.lines.Feed(record.header, record.payload));
+    watcher.last_sent = record.header.seq;
+    watcher.final_seen = record.header.kind == journal::Kind::kFinal;
+  });
+  batch.first_boot_nanos = watcher.first_boot_nanos;
+  watcher.sink->SendRecords(batch);
+  return true;
+}
+
+}  // namespace waggle::queen

@@ -1,0 +1,96 @@
+#include "queen/store/sqlite/load.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+#include "queen/store/sqlite/quarantine.h"
+#include "queen/store/sqlite/row_codec.h"
+
+namespace waggle::queen::sqlite {
+namespace {
+
+// JobState::kPassed is the first one that has ended. The index is named because without statistics the
+// planner could prefer to walk the whole table in order of id.
+static_assert(static_cast<int>(JobState::kPassed) == 5 && IsTerminal(JobState::kPassed) &&
+              !IsTerminal(JobState::kStarted));
+constexpr const char* kUnfinished = "jobs INDEXED BY jobs_by_state WHERE state < 5";
+
+std::string JobsSql() {
+  return absl::StrCat("SELECT ", Columns<JobTable>(), " FROM ", kUnfinished, " ORDER BY id");
+}
+
+std::string AttemptsSql() {
+  return absl::StrCat("SELECT ", Columns<AttemptTable>(), " FROM attempts WHERE epoch IN (",
+                      "SELECT attempt FROM ", kUnfinished, " UNION SELECT epoch FROM attempts ",
+                      "INDEXED BY attempts_with_open_log WHERE log_closed = 0) ORDER BY epoch");
+}
+
+// Ids in the quarantine were used too.
+std::string LargestSql(const char* table, const char* column) {
+  return absl::StrCat("SELECT max(ifnull((SELECT max(", column, ") FROM ", table,
+                      "),0), ifnull((SELECT max(row_key) FROM quarantine WHERE table_name='", table,
+                      "'),0))");
+}
+
+template <typename Table>
+absl::Status Select(Connection& connection, const std::string& sql, std::vector<typename Table::Row>* rows,
+                    std::vector<BadRow>* bad) {
+  std::string operation = absl::StrCat("load table ", Table::kName);
+  ASSIGN_OR_RETURN(Statement statement, connection.Prepare(sql, operation));
+  while (true) {
+    ASSIGN_OR_RETURN(bool more, statement.Step());
+    if (!more) return absl::OkStatus();
+    typename Table::Row row;
+    absl::Status decoded = ReadRow<Table>(statement, &row);
+    if (decoded.ok()) {
+      rows->push_back(std::move(row));
+    } else {
+      bad->push_back(
+          {Table::kName, Table::kKey, statement.Int(0), std::string(decoded.message()), RawRow(statement)});
+    }
+  }
+}
+
+absl::Status RaiseTo(Connection& connection, const std::string& sql, std::uint64_t* counter) {
+  ASSIGN_OR_RETURN(std::int64_t largest, connection.QueryInt(sql, "load table counters"));
+  if (largest > 0) *counter = std::max(*counter, static_cast<std::uint64_t>(largest));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Counters> LoadCounters(Connection& connection, std::vector<BadRow>* bad) {
+  std::vector<CountersRow> rows;
+  RETURN_IF_ERROR(Select<CountersTable>(
+      connection, absl::StrCat("SELECT ", Columns<CountersTable>(), " FROM counters"), &rows, bad));
+  Counters counters;
+  if (!rows.empty()) counters = rows.front().counters;
+  RETURN_IF_ERROR(RaiseTo(connection, LargestSql("jobs", "id"), &counters.job));
+  RETURN_IF_ERROR(RaiseTo(connection, LargestSql("runs", "id"), &counters.run));
+  RETURN_IF_ERROR(RaiseTo(connection, LargestSql("drones", "id"), &counters.drone));
+  RETURN_IF_ERROR(RaiseTo(connection, LargestSql("attempts", "epoch"), &counters.epoch));
+  RETURN_IF_ERROR(RaiseTo(connection, "SELECT max(session) FROM drones", &counters.session));
+  return counters;
+}
+
+}  // namespace
+
+std::vector<std::string> LoadStatements() {
+  return {JobsSql(), AttemptsSql(), LargestSql("jobs", "id"), LargestSql("runs", "id"),
+          LargestSql("attempts", "epoch")};
+}
+
+absl::StatusOr<Snapshot> LoadSnapshot(Connection& connection) {
+  Snapshot snapshot;
+  std::vector<BadRow> bad;
+  ASSIGN_OR_RETURN(snapshot.counters, LoadCounters(connection, &bad));
+  RETURN_IF_ERROR(Select<JobTable>(connection, JobsSql(), &snapshot.jobs, &bad));
+  RETURN_IF_ERROR(Select<AttemptTable>(connection, AttemptsSql(), &snapshot.attempts, &bad));
+  RETURN_IF_ERROR(Select<DroneTable>(
+      connection, absl::StrCat("SELECT ", Columns<DroneTable>(), " FROM drones ORDER BY id"),
+      &snapshot.drones, &bad));
+  absl::Status moved = MoveToQuarantine(connection, bad);
+  if (!moved.ok() && !absl::IsResourceExhausted(moved)) return moved;
+  return snapshot;
+}
+
+}  // namespace waggle::queen::sqlite

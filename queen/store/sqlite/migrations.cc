@@ -1,0 +1,178 @@
+#include "queen/store/sqlite/migrations.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+
+namespace waggle::queen::sqlite {
+namespace {
+
+constexpr std::int64_t kApplicationId = 0x57474c51;  // "WGLQ": marks the file as a queen's
+
+// There are no foreign keys between these tables: a row that cannot be decoded is moved to the quarantine
+// alone, and its neighbours must stay usable.
+constexpr const char* kFirstTables = R"sql(
+CREATE TABLE jobs (
+  id INTEGER PRIMARY KEY,
+  run INTEGER NOT NULL,               -- 0: submitted as a document
+  name TEXT NOT NULL,
+  type INTEGER NOT NULL,
+  state INTEGER NOT NULL,             -- 1..4 unfinished, 5.. ended
+  reason INTEGER NOT NULL,
+  detail TEXT NOT NULL,
+  priority INTEGER NOT NULL,
+  needs TEXT NOT NULL,                -- JSON object of strings
+  plugins TEXT NOT NULL,              -- JSON array of strings
+  local_only INTEGER NOT NULL,
+  repo TEXT NOT NULL,
+  branch TEXT NOT NULL,
+  revision TEXT NOT NULL,
+  attempt INTEGER NOT NULL,           -- epoch of the current attempt, 0: none yet
+  drone_name TEXT NOT NULL,           -- of the current attempt
+  attempts INTEGER NOT NULL,
+  created INTEGER NOT NULL,           -- times: wall milliseconds, 0: not yet
+  queued INTEGER NOT NULL,
+  received INTEGER NOT NULL,
+  started INTEGER NOT NULL,
+  finished INTEGER NOT NULL,
+  duration_ms INTEGER NOT NULL,
+  test_code INTEGER NOT NULL,
+  deploy_code INTEGER NOT NULL,
+  failed_code INTEGER NOT NULL,
+  failed_step TEXT NOT NULL,
+  cancel_requested INTEGER NOT NULL,
+  cancel_now INTEGER NOT NULL,
+  canceled_by TEXT NOT NULL,
+  cancel_reason TEXT NOT NULL
+) STRICT;
+-- A start reads the unfinished jobs, however many have ended; lists filter by state or run, newest first.
+CREATE INDEX jobs_by_state ON jobs(state, id);
+CREATE INDEX jobs_by_run ON jobs(run, id);
+
+CREATE TABLE attempts (
+  epoch INTEGER PRIMARY KEY,
+  job INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  drone INTEGER NOT NULL,
+  drone_name TEXT NOT NULL,
+  state INTEGER NOT NULL,
+  reason INTEGER NOT NULL,
+  detail TEXT NOT NULL,
+  granted INTEGER NOT NULL,
+  log_closed INTEGER NOT NULL,
+  counter INTEGER NOT NULL,
+  created INTEGER NOT NULL,
+  queued INTEGER NOT NULL,
+  received INTEGER NOT NULL,
+  started INTEGER NOT NULL,
+  finished INTEGER NOT NULL,
+  test_code INTEGER NOT NULL,
+  deploy_code INTEGER NOT NULL,
+  last_seq INTEGER NOT NULL
+) STRICT;
+CREATE INDEX attempts_by_job ON attempts(job, epoch);
+CREATE INDEX attempts_with_open_log ON attempts(epoch) WHERE log_closed = 0;
+
+CREATE TABLE drones (
+  id INTEGER PRIMARY KEY,
+  identity TEXT NOT NULL,
+  name TEXT NOT NULL,
+  host TEXT NOT NULL,
+  version TEXT NOT NULL,
+  speed REAL NOT NULL,
+  capacity INTEGER NOT NULL,
+  labels TEXT NOT NULL,               -- JSON object of strings
+  plugins TEXT NOT NULL,              -- JSON object of strings: name to version
+  last_seen INTEGER NOT NULL,
+  session INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE runs (
+  id INTEGER PRIMARY KEY,
+  repo TEXT NOT NULL,
+  branch TEXT NOT NULL,
+  revision TEXT NOT NULL,
+  created INTEGER NOT NULL
+) STRICT;
+
+-- Apart from jobs, so that lists do not read past them.
+CREATE TABLE documents (
+  job INTEGER PRIMARY KEY,
+  bytes BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE counters (
+  id INTEGER PRIMARY KEY,             -- always 1
+  job INTEGER NOT NULL,
+  run INTEGER NOT NULL,
+  drone INTEGER NOT NULL,
+  epoch INTEGER NOT NULL,
+  session INTEGER NOT NULL
+) STRICT;
+
+-- Rows that could not be decoded, for a person to look at. `raw` is the row as JSON.
+CREATE TABLE quarantine (
+  id INTEGER PRIMARY KEY,
+  table_name TEXT NOT NULL,
+  row_key INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  raw TEXT NOT NULL,
+  at INTEGER NOT NULL                 -- wall milliseconds
+) STRICT;
+CREATE INDEX quarantine_by_key ON quarantine(table_name, row_key);
+)sql";
+
+constexpr Migration kMigrations[] = {
+    {"first tables", kFirstTables},
+};
+
+absl::Status NotOurs(const Connection& connection) {
+  return absl::FailedPreconditionError(
+      absl::StrCat("open database ", connection.path(),
+                   ": this is a database of another program; give the queen a data directory of its own"));
+}
+
+}  // namespace
+
+std::span<const Migration> Migrations() {
+  return kMigrations;
+}
+
+absl::Status CheckSchema(Connection& connection, std::span<const Migration> known) {
+  constexpr const char* kOperation = "read schema version";
+  ASSIGN_OR_RETURN(auto version, connection.QueryInt("PRAGMA user_version", kOperation));
+  ASSIGN_OR_RETURN(auto application, connection.QueryInt("PRAGMA application_id", kOperation));
+  ASSIGN_OR_RETURN(auto objects, connection.QueryInt("SELECT count(*) FROM sqlite_schema", kOperation));
+  bool fresh = version == 0 && application == 0 && objects == 0;
+  if (fresh) return absl::OkStatus();
+  if (application != kApplicationId || version < 0) return NotOurs(connection);
+  if (version > static_cast<std::int64_t>(known.size())) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("open database ", connection.path(), ": it has schema version ", version,
+                     " and this queen knows versions up to ", known.size(),
+                     "; upgrade queen to the release that wrote it, or restore the backup from before"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Migrate(Connection& connection, std::span<const Migration> known) {
+  RETURN_IF_ERROR(CheckSchema(connection, known));
+  ASSIGN_OR_RETURN(auto version, connection.QueryInt("PRAGMA user_version", "read schema version"));
+  for (auto next = static_cast<std::size_t>(version); next < known.size(); ++next) {
+    std::string operation =
+        absl::StrCat("migrate schema to version ", next + 1, " (", known[next].purpose, ")");
+    RETURN_IF_ERROR(connection.Begin(operation));
+    absl::Status status = connection.Execute(absl::StrCat(known[next].sql, ";PRAGMA user_version=", next + 1,
+                                                          ";PRAGMA application_id=", kApplicationId, ";"),
+                                             operation);
+    if (status.ok()) status = connection.Commit(operation);
+    if (!status.ok()) {
+      connection.Rollback();
+      return status;
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace waggle::queen::sqlite

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "queen/store/sqlite/connection.h"
+#include "queen/store/store.h"
+
+// The calls of StoreReader on one connection. DataLoss: the row is there but cannot be decoded.
+namespace waggle::queen::sqlite {
+
+absl::StatusOr<JobRow> ReadJob(Connection& connection, JobId id);
+absl::StatusOr<std::vector<JobRow>> ReadJobs(Connection& connection, const JobQuery& query);
+absl::StatusOr<AttemptRow> ReadAttempt(Connection& connection, Epoch epoch);
+absl::StatusOr<std::vector<AttemptRow>> ReadAttempts(Connection& connection, JobId job);
+absl::StatusOr<std::string> ReadDocument(Connection& connection, JobId job);
+
+}  // namespace waggle::queen::sqlite

@@ -1,0 +1,133 @@
+#pragma once
+
+#include "queen/core/rows.h"
+
+// Which column holds which field: the one list per table that writing, reading and the SQL texts are made
+// from. `Row` may be const. The first column is the key.
+namespace waggle::queen::sqlite {
+
+template <typename Visitor, typename Times>
+void TimesFields(Visitor& v, Times& t) {
+  v("created", t.created);
+  v("queued", t.queued);
+  v("received", t.received);
+  v("started", t.started);
+  v("finished", t.finished);
+}
+
+struct JobTable {
+  using Row = JobRow;
+  static constexpr const char* kName = "jobs";
+  static constexpr const char* kKey = "id";
+  template <typename Visitor, typename R>
+  static void Fields(Visitor& v, R& r) {
+    v("id", r.id);
+    v("run", r.run);
+    v("name", r.name);
+    v("type", r.type);
+    v("state", r.state);
+    v("reason", r.reason);
+    v("detail", r.detail);
+    v("priority", r.priority);
+    v("needs", r.needs);
+    v("plugins", r.plugins);
+    v("local_only", r.local_only);
+    v("repo", r.repo);
+    v("branch", r.branch);
+    v("revision", r.commit);
+    v("attempt", r.attempt);
+    v("drone_name", r.drone_name);
+    v("attempts", r.attempts);
+    TimesFields(v, r.times);
+    v("duration_ms", r.duration_ms);
+    v("test_code", r.test_code);
+    v("deploy_code", r.deploy_code);
+    v("failed_code", r.failed_code);
+    v("failed_step", r.failed_step);
+    v("cancel_requested", r.cancel_requested);
+    v("cancel_now", r.cancel_now);
+    v("canceled_by", r.canceled_by);
+    v("cancel_reason", r.cancel_reason);
+  }
+};
+
+struct AttemptTable {
+  using Row = AttemptRow;
+  static constexpr const char* kName = "attempts";
+  static constexpr const char* kKey = "epoch";
+  template <typename Visitor, typename R>
+  static void Fields(Visitor& v, R& r) {
+    v("epoch", r.epoch);
+    v("job", r.job);
+    v("number", r.number);
+    v("drone", r.drone);
+    v("drone_name", r.drone_name);
+    v("state", r.state);
+    v("reason", r.reason);
+    v("detail", r.detail);
+    v("granted", r.granted);
+    v("log_closed", r.log_closed);
+    v("counter", r.counter);
+    TimesFields(v, r.times);
+    v("test_code", r.test_code);
+    v("deploy_code", r.deploy_code);
+    v("last_seq", r.last_seq);
+  }
+};
+
+struct DroneTable {
+  using Row = DroneRow;
+  static constexpr const char* kName = "drones";
+  static constexpr const char* kKey = "id";
+  template <typename Visitor, typename R>
+  static void Fields(Visitor& v, R& r) {
+    v("id", r.id);
+    v("identity", r.identity);
+    v("name", r.name);
+    v("host", r.host);
+    v("version", r.version);
+    v("speed", r.speed);
+    v("capacity", r.capacity);
+    v("labels", r.labels);
+    v("plugins", r.plugins);
+    v("last_seen", r.last_seen);
+    v("session", r.session);
+  }
+};
+
+struct RunTable {
+  using Row = RunRow;
+  static constexpr const char* kName = "runs";
+  static constexpr const char* kKey = "id";
+  template <typename Visitor, typename R>
+  static void Fields(Visitor& v, R& r) {
+    v("id", r.id);
+    v("repo", r.repo);
+    v("branch", r.branch);
+    v("revision", r.commit);
+    v("created", r.created);
+  }
+};
+
+// A table of one row, so that a commit writes all counters with one statement.
+struct CountersRow {
+  JobId id{1};
+  Counters counters;
+};
+
+struct CountersTable {
+  using Row = CountersRow;
+  static constexpr const char* kName = "counters";
+  static constexpr const char* kKey = "id";
+  template <typename Visitor, typename R>
+  static void Fields(Visitor& v, R& r) {
+    v("id", r.id);
+    v("job", r.counters.job);
+    v("run", r.counters.run);
+    v("drone", r.counters.drone);
+    v("epoch", r.counters.epoch);
+    v("session", r.counters.session);
+  }
+};
+
+}  // namespace waggle::queen::sqlite

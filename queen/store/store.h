@@ -1,0 +1,41 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "queen/core/rows.h"
+
+namespace waggle::queen {
+
+struct JobQuery {
+  std::uint32_t limit = 50;
+  JobId before;                  // none = from the newest
+  std::vector<JobState> states;  // empty = all
+  RunId run;                     // none = any
+};
+
+// Reading side. Thread-safe; sees everything committed before the call.
+class StoreReader {
+ public:
+  virtual ~StoreReader() = default;
+  virtual absl::StatusOr<JobRow> GetJob(JobId id) = 0;                              // NotFound
+  virtual absl::StatusOr<std::vector<JobRow>> ListJobs(const JobQuery& query) = 0;  // newest first
+  virtual absl::StatusOr<AttemptRow> GetAttempt(Epoch epoch) = 0;                   // NotFound
+  virtual absl::StatusOr<std::vector<AttemptRow>> ListAttempts(JobId job) = 0;      // oldest first
+  virtual absl::StatusOr<std::string> GetDocument(JobId job) = 0;                   // NotFound
+};
+
+// The queen's memory. Commit() is called from one thread (the store writer); each call is one durable
+// transaction and an error is final: the caller ends the process and recovers from the store.
+class Store : public StoreReader {
+ public:
+  // What a restart begins with. Rows that cannot be decoded are set aside (moved to a quarantine table with
+  // the reason), never a reason to fail.
+  virtual absl::StatusOr<Snapshot> Load() = 0;
+  virtual absl::Status Commit(const WriteBatch& batch) = 0;
+};
+
+}  // namespace waggle::queen

@@ -1,0 +1,155 @@
+#include "tests/queen/store/sample_rows.h"
+
+#include <tuple>
+
+namespace waggle::queen {
+namespace {
+
+JobTimes FullTimes(std::int64_t n) {
+  JobTimes t;
+  t.created = 1'700'000'000'000 + n;
+  t.queued = t.created + 1;
+  t.received = t.created + 2;
+  t.started = t.created + 3;
+  t.finished = t.created + 4;
+  return t;
+}
+
+auto Tie(const JobTimes& t) {
+  const auto& [created, queued, received, started, finished] = t;
+  return std::tie(created, queued, received, started, finished);
+}
+
+auto Tie(const JobRow& r) {
+  const auto& [id, run, name, type, state, reason, detail, priority, needs, plugins, local_only, repo, branch,
+               commit, attempt, drone_name, attempts, times, duration_ms, test_code, deploy_code, failed_code,
+               failed_step, cancel_requested, cancel_now, canceled_by, cancel_reason] = r;
+  return std::tuple_cat(
+      std::tie(id, run, name, type, state, reason, detail, priority, needs, plugins, local_only),
+      std::tie(repo, branch, commit, attempt, drone_name, attempts, duration_ms, test_code, deploy_code),
+      std::tie(failed_code, failed_step, cancel_requested, cancel_now, canceled_by, cancel_reason),
+      Tie(times));
+}
+
+auto Tie(const AttemptRow& r) {
+  const auto& [epoch, job, number, drone, drone_name, state, reason, detail, granted, log_closed, counter,
+               times, test_code, deploy_code, last_seq] = r;
+  return std::tuple_cat(
+      std::tie(epoch, job, number, drone, drone_name, state, reason, detail, granted, log_closed),
+      std::tie(counter, test_code, deploy_code, last_seq), Tie(times));
+}
+
+auto Tie(const DroneRow& r) {
+  const auto& [id, identity, name, host, version, speed, capacity, labels, plugins, last_seen, session] = r;
+  return std::tie(id, identity, name, host, version, speed, capacity, labels, plugins, last_seen, session);
+}
+
+auto Tie(const RunRow& r) {
+  const auto& [id, repo, branch, commit, created] = r;
+  return std::tie(id, repo, branch, commit, created);
+}
+
+auto Tie(const Counters& c) {
+  const auto& [job, run, drone, epoch, session] = c;
+  return std::tie(job, run, drone, epoch, session);
+}
+
+std::string Word(const char* word, std::uint64_t n) {
+  return word + std::to_string(n);
+}
+
+}  // namespace
+
+JobRow FullJob(std::uint64_t n) {
+  JobRow r;
+  r.id = JobId(n);
+  r.run = RunId(n + 1000);
+  r.name = Word("name \"ä\" ", n);
+  r.type = JobType::kTestAndDeploy;
+  r.state = JobState::kStarted;
+  r.reason = Reason::kRejected;
+  r.detail = Word("detail\nwith 'quotes' ", n);
+  r.priority = -7 - static_cast<std::int32_t>(n);
+  r.needs = {{"os", Word("linux", n)}, {"", "empty key"}, {"ü\"\\\n", ""}};
+  r.plugins = {Word("docker", n), "", "a,b\"c"};
+  r.local_only = true;
+  r.repo = Word("repo", n);
+  r.branch = Word("branch", n);
+  r.commit = Word("commit", n);
+  r.attempt = Epoch(n + 2000);
+  r.drone_name = Word("drone of ", n);
+  r.attempts = 4'000'000'000;
+  r.times = FullTimes(static_cast<std::int64_t>(n));
+  r.duration_ms = 5'000'000'000;
+  r.test_code = 2;
+  r.deploy_code = -3;
+  r.failed_code = 504;
+  r.failed_step = Word("step", n);
+  r.cancel_requested = true;
+  r.cancel_now = true;
+  r.canceled_by = Word("person", n);
+  r.cancel_reason = Word("because", n);
+  return r;
+}
+
+AttemptRow FullAttempt(std::uint64_t n) {
+  AttemptRow r;
+  r.epoch = Epoch(n);
+  r.job = JobId(n + 1000);
+  r.number = 3;
+  r.drone = DroneId(n + 2000);
+  r.drone_name = Word("drone", n);
+  r.state = JobState::kErrored;
+  r.reason = Reason::kLogIncomplete;
+  r.detail = Word("detail", n);
+  r.granted = true;
+  r.log_closed = true;
+  r.counter = 4'294'967'295;
+  r.times = FullTimes(static_cast<std::int64_t>(n) + 500);
+  r.test_code = 11;
+  r.deploy_code = 12;
+  r.last_seq = (1ULL << 62) + n;
+  return r;
+}
+
+DroneRow FullDrone(std::uint64_t n) {
+  DroneRow r;
+  r.id = DroneId(n);
+  r.identity = Word("identity", n);
+  r.name = Word("name", n);
+  r.host = Word("host", n);
+  r.version = Word("version", n);
+  r.speed = 0.1 + static_cast<double>(n);
+  r.capacity = 1024;
+  r.labels = {{"gpu", Word("yes", n)}, {"zone", ""}};
+  r.plugins = {{"docker", Word("1.", n)}};
+  r.last_seen = 1'700'000'000'000;
+  r.session = SessionId(n + 3000);
+  return r;
+}
+
+RunRow FullRun(std::uint64_t n) {
+  return {RunId(n), Word("repo", n), Word("branch", n), Word("commit", n), 1'700'000'000'123};
+}
+
+Counters FullCounters(std::uint64_t n) {
+  return {n + 1, n + 2, n + 3, n + 4, n + 5};
+}
+
+bool operator==(const JobRow& a, const JobRow& b) {
+  return Tie(a) == Tie(b);
+}
+bool operator==(const AttemptRow& a, const AttemptRow& b) {
+  return Tie(a) == Tie(b);
+}
+bool operator==(const DroneRow& a, const DroneRow& b) {
+  return Tie(a) == Tie(b);
+}
+bool operator==(const RunRow& a, const RunRow& b) {
+  return Tie(a) == Tie(b);
+}
+bool operator==(const Counters& a, const Counters& b) {
+  return Tie(a) == Tie(b);
+}
+
+}  // namespace waggle::queen
