@@ -77,25 +77,23 @@ absl::StatusOr<std::unique_ptr<Cgroup>> Cgroup::Create(std::string_view name) {
   ASSIGN_OR_RETURN(std::string own, OwnDirectory());
   std::string path = own + "/" + std::string(name);
   if (::mkdir(path.c_str(), 0755) != 0) return ErrnoStatus("make cgroup", path);
-  absl::StatusOr<UniqueFd> procs = Open(path + "/cgroup.procs", O_WRONLY);
-  if (!procs.ok()) {
+  absl::StatusOr<UniqueFd> directory = Open(path, O_RDONLY | O_DIRECTORY);
+  if (!directory.ok()) {
     ::rmdir(path.c_str());
-    return procs.status();
+    return directory.status();
   }
-  return std::unique_ptr<Cgroup>(new Cgroup(std::move(path), *std::move(procs)));
+  return std::unique_ptr<Cgroup>(new Cgroup(std::move(path), *std::move(directory)));
 }
 
 absl::StatusOr<std::unique_ptr<Cgroup>> Cgroup::Adopt(std::string_view name) {
   ASSIGN_OR_RETURN(std::string own, OwnDirectory());
   std::string path = own + "/" + std::string(name);
-  ASSIGN_OR_RETURN(UniqueFd procs, Open(path + "/cgroup.procs", O_WRONLY));
-  return std::unique_ptr<Cgroup>(new Cgroup(std::move(path), std::move(procs)));
+  ASSIGN_OR_RETURN(UniqueFd directory, Open(path, O_RDONLY | O_DIRECTORY));
+  return std::unique_ptr<Cgroup>(new Cgroup(std::move(path), std::move(directory)));
 }
 
 absl::Status Cgroup::Add(pid_t pid) {
-  std::string text = absl::StrCat(pid);
-  if (::write(procs_.get(), text.data(), text.size()) < 0) return ErrnoStatus("move process into", path_);
-  return absl::OkStatus();
+  return WriteTo(path_ + "/cgroup.procs", absl::StrCat(pid));
 }
 
 absl::Status Cgroup::Kill() {

@@ -27,8 +27,9 @@ class Cgroup {
   // Takes over one that was made before, for cleaning up. NotFound: it is gone.
   static absl::StatusOr<std::unique_ptr<Cgroup>> Adopt(std::string_view name);
 
-  // Writing "0" to it moves the writing process in: between fork and exec.
-  int procs_fd() const { return procs_.get(); }
+  // The directory, for clone3 with CLONE_INTO_CGROUP: a child born in it. Moving a process in later (Add)
+  // costs up to 10 ms, because the kernel waits for all processors when moves are rare.
+  int fd() const { return directory_.get(); }
   const std::string& path() const { return path_; }
 
   absl::Status Add(pid_t pid);
@@ -38,10 +39,10 @@ class Cgroup {
   absl::Status Remove(Duration limit);
 
  private:
-  Cgroup(std::string path, UniqueFd procs) : path_(std::move(path)), procs_(std::move(procs)) {}
+  Cgroup(std::string path, UniqueFd directory) : path_(std::move(path)), directory_(std::move(directory)) {}
 
   const std::string path_;
-  UniqueFd procs_;
+  UniqueFd directory_;
 };
 
 }  // namespace waggle::process

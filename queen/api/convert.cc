@@ -55,6 +55,8 @@ void ToProto(const AttemptRow& row, v1::Attempt* attempt) {
   attempt->set_test_code(row.test_code);
   attempt->set_deploy_code(row.deploy_code);
   attempt->set_last_seq(row.last_seq);
+  attempt->set_failed_code(row.failed_code);
+  attempt->set_failed_step(row.failed_step);
 }
 
 void ToProto(const DroneView& view, v1::Drone* drone) {

@@ -184,6 +184,8 @@ void Hive::On(const event::LogComplete& e) {
   Attempt& attempt = found->second;
   attempt.row.log_closed = true;
   attempt.row.last_seq = e.last_seq;
+  attempt.row.failed_code = e.final.failed_code;
+  attempt.row.failed_step = e.final.failed_step;
   auto job_at = jobs_.find(attempt.row.job);
   bool current = job_at != jobs_.end() && job_at->second.attempt == e.epoch;
   if (current) {

@@ -56,7 +56,8 @@ struct AttemptRow {
   bool log_closed = false;    // its log has its final record and was checked
   std::uint32_t counter = 0;  // of the newest status taken
   JobTimes times;             // created = assigned
-  std::int32_t test_code = -1, deploy_code = -1;
+  std::int32_t test_code = -1, deploy_code = -1, failed_code = 0;
+  std::string failed_step;
   std::uint64_t last_seq = 0;
 };
 

@@ -69,6 +69,8 @@ CREATE TABLE attempts (
   finished INTEGER NOT NULL,
   test_code INTEGER NOT NULL,
   deploy_code INTEGER NOT NULL,
+  failed_code INTEGER NOT NULL,
+  failed_step TEXT NOT NULL,
   last_seq INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX attempts_by_job ON attempts(job, epoch);

@@ -71,6 +71,8 @@ struct AttemptTable {
     TimesFields(v, r.times);
     v("test_code", r.test_code);
     v("deploy_code", r.deploy_code);
+    v("failed_code", r.failed_code);
+    v("failed_step", r.failed_step);
     v("last_seq", r.last_seq);
   }
 };

@@ -33,10 +33,10 @@ auto Tie(const JobRow& r) {
 
 auto Tie(const AttemptRow& r) {
   const auto& [epoch, job, number, drone, drone_name, state, reason, detail, granted, log_closed, counter,
-               times, test_code, deploy_code, last_seq] = r;
+               times, test_code, deploy_code, failed_code, failed_step, last_seq] = r;
   return std::tuple_cat(
       std::tie(epoch, job, number, drone, drone_name, state, reason, detail, granted, log_closed),
-      std::tie(counter, test_code, deploy_code, last_seq), Tie(times));
+      std::tie(counter, test_code, deploy_code, failed_code, failed_step, last_seq), Tie(times));
 }
 
 auto Tie(const DroneRow& r) {
@@ -108,6 +108,8 @@ AttemptRow FullAttempt(std::uint64_t n) {
   r.times = FullTimes(static_cast<std::int64_t>(n) + 500);
   r.test_code = 11;
   r.deploy_code = 12;
+  r.failed_code = 7;
+  r.failed_step = "test/unit";
   r.last_seq = (1ULL << 62) + n;
   return r;
 }

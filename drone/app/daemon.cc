@@ -1,0 +1,206 @@
+#include "drone/app/daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <iterator>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "common/base/status_macros.h"
+#include "common/base/vocabulary.h"
+#include "common/process/tree.h"
+
+namespace waggle::drone {
+namespace {
+
+constexpr Duration kGoodbye = std::chrono::seconds(1);  // for the last control messages
+
+sigset_t HandledSignals() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (int signal : {SIGTERM, SIGINT, SIGQUIT, SIGCHLD}) ::sigaddset(&set, signal);
+  return set;
+}
+
+absl::StatusOr<std::string> BootId() {
+  ASSIGN_OR_RETURN(std::string id, ReadFile("/proc/sys/kernel/random/boot_id", 64));
+  while (!id.empty() && id.back() == '\n') id.pop_back();
+  return id;
+}
+
+}  // namespace
+
+void Daemon::BlockSignals() {
+  sigset_t set = HandledSignals();
+  ::sigaddset(&set, SIGPIPE);
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
+Daemon::Daemon(Options options) : options_(std::move(options)), layout_(options_.data), core_(options_.info) {}
+
+Daemon::~Daemon() {
+  link_.reset();
+  attempts_.reset();
+}
+
+absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Create(Options options) {
+  std::unique_ptr<Daemon> daemon(new Daemon(std::move(options)));
+  RETURN_IF_ERROR(daemon->Open());
+  return daemon;
+}
+
+absl::Status Daemon::Lock() {
+  const std::string path = options_.data + "/lock";
+  ASSIGN_OR_RETURN(lock_, waggle::Open(path, O_RDWR | O_CREAT));
+  if (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return ErrnoStatus("lock", path);
+    absl::StatusOr<std::string> holder = ReadFile(path, 64);
+    while (holder.ok() && !holder->empty() && holder->back() == '\n') holder->pop_back();
+    return absl::AlreadyExistsError(absl::StrCat(
+        "another drone daemon", holder.ok() && !holder->empty() ? absl::StrCat(" (process ", *holder, ")") : "",
+        " uses ", options_.data, ". Stop it first, or give this one its own --data"));
+  }
+  const std::string pid = absl::StrCat(::getpid(), "\n");
+  if (::ftruncate(lock_.get(), 0) != 0) return ErrnoStatus("write", path);
+  return WriteAll(lock_.get(), pid);
+}
+
+absl::Status Daemon::Open() {
+  RETURN_IF_ERROR(MakeDirectories(options_.data));
+  RETURN_IF_ERROR(Lock());
+  RETURN_IF_ERROR(layout_.Prepare());
+  attempt::Attempts::Config config{layout_, {}, ExecutableDirectory() + "/waggle-shim"};
+  ASSIGN_OR_RETURN(config.host.identity, layout_.Identity());
+  ASSIGN_OR_RETURN(config.host.boot_id, BootId());
+  config.host.drone = options_.name;
+  config.host.version = options_.version;
+  config.host.helper = ExecutableDirectory() + "/waggle-git";
+  config.host.mirrors = layout_.Mirrors();
+  config.host.env = options_.env;
+  RETURN_IF_ERROR(process::BecomeSubreaper());
+  ASSIGN_OR_RETURN(attempt::HighestEpoch highest, attempt::HighestEpoch::Open(layout_));
+  ASSIGN_OR_RETURN(poller_, attempt::Poller::Create());
+  const sigset_t set = HandledSignals();
+  signals_ = UniqueFd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!signals_.valid()) return ErrnoStatus("make", "signalfd");
+  RETURN_IF_ERROR(poller_->Add(signals_.get(), EPOLLIN, [this](std::uint32_t) { OnSignals(); }).status());
+  janitor_ = std::make_unique<attempt::Janitor>(layout_);
+  auto emit = [this](Event event) { Emit(std::move(event)); };
+  Link::Facts facts{options_.target, config.host.identity, options_.name,  options_.version,
+                    options_.host,   config.host.boot_id,  options_.data};
+  ASSIGN_OR_RETURN(link_, Link::Create(std::move(facts), poller_.get(), emit));
+  attempts_ = std::make_unique<attempt::Attempts>(std::move(config), std::move(highest), poller_.get(), janitor_.get(),
+                                                  emit, [this](effect::Note note) { Perform(note); });
+  return absl::OkStatus();
+}
+
+void Daemon::Emit(Event event) {
+  (answers_ != nullptr ? *answers_ : events_).push_back(std::move(event));
+}
+
+int Daemon::Run() {
+  spdlog::info("drone {} {} with {} slots, speed {}, data in {}, queen at {}", options_.version, options_.name,
+               options_.info.capacity, options_.info.speed, options_.data, options_.target);
+  attempts_->Recover();
+  Emit(event::Begin{attempts_->highest_epoch()});
+  Settle();
+  while (!exit_code_) {
+    std::optional<Time> wake = core_wake_;
+    const std::optional<Time> attempts = attempts_->NextDeadline();
+    if (attempts && (!wake || *attempts < *wake)) wake = attempts;
+    poller_->WakeAt(wake);
+    absl::StatusOr<bool> due = poller_->Wait();
+    if (!due.ok()) {
+      spdlog::error("the event loop failed: {}", std::string(due.status().message()));
+      exit_code_ = exit_code::kRuntimeFailure;
+      break;
+    }
+    if (*due) {
+      attempts_->OnTime(BootClock::now());
+      Emit(event::Timer{std::uniform_real_distribution<double>(0.0, 1.0)(random_)});
+    }
+    Settle();
+  }
+  link_->Shutdown(kGoodbye);
+  return *exit_code_;
+}
+
+void Daemon::Settle() {
+  while (!events_.empty() && !exit_code_) {
+    Event event = std::move(events_.front());
+    events_.pop_front();
+    Effects effects = core_.Step(BootClock::now(), event);
+    core_wake_ = effects.wake;
+    // What an effect answers belongs directly behind its step: nothing may come between a question and its answer.
+    std::deque<Event> answers;
+    answers_ = &answers;
+    for (Effect& effect : effects.list) Perform(effect);
+    answers_ = nullptr;
+    events_.insert(events_.begin(), std::make_move_iterator(answers.begin()), std::make_move_iterator(answers.end()));
+  }
+}
+
+void Daemon::Perform(Effect& effect) {
+  std::visit([this](auto& e) { Perform(e); }, effect);
+}
+
+void Daemon::Perform(effect::SendRecords& e) {
+  std::string buffer = link_->TakeBuffer();
+  absl::StatusOr<Seq> upto = attempts_->Read(e.epoch, e.from, e.to, e.max_bytes, &buffer);
+  if (!upto.ok()) {
+    const Seq good(e.from.value() - 1);
+    if (absl::IsDataLoss(upto.status())) {
+      Emit(event::SpoolDamaged{e.epoch, good, std::string(upto.status().message())});
+    } else {
+      spdlog::warn("epoch {}: its spool cannot be read now: {}", e.epoch.value(), std::string(upto.status().message()));
+      Emit(event::RecordsSent{e.epoch, good, 0});
+    }
+    return;
+  }
+  const std::size_t bytes = buffer.size();
+  if (bytes > 0) link_->SendRecords(e.epoch, std::move(buffer));
+  Emit(event::RecordsSent{e.epoch, *upto, bytes});
+}
+
+void Daemon::Perform(effect::Note& e) {
+  switch (e.level) {
+    case effect::Note::Level::kDebug:
+      return spdlog::debug(e.text);
+    case effect::Note::Level::kInfo:
+      return spdlog::info(e.text);
+    case effect::Note::Level::kWarning:
+      return spdlog::warn(e.text);
+    case effect::Note::Level::kError:
+      return spdlog::error(e.text);
+  }
+}
+
+void Daemon::OnSignals() {
+  signalfd_siginfo info;
+  while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
+    switch (info.ssi_signo) {
+      case SIGCHLD:
+        attempts_->Reap();
+        break;
+      case SIGTERM:
+        Emit(event::Detach{});
+        break;
+      case SIGINT:
+        Emit(event::Drain{});
+        break;
+      case SIGQUIT:
+        Emit(event::Stop{});
+        break;
+    }
+  }
+}
+
+}  // namespace waggle::drone

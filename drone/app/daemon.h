@@ -1,0 +1,76 @@
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "drone/app/options.h"
+#include "drone/attempt/attempts.h"
+#include "drone/attempt/layout.h"
+#include "drone/attempt/poller.h"
+#include "drone/core/drone_core.h"
+#include "drone/link/link.h"
+
+namespace waggle::drone {
+
+// The drone: joins the core to the host (drone/attempt) and to the queen (drone/link).
+//
+// Threads: Run()'s is the attempts loop: one epoll set over the shims' sockets and pidfds, one timer, the link's inbox and
+// the signals. It alone steps the core and performs its effects. gRPC's pool fills the link's inbox; the janitor empties
+// the trash.
+//
+// Signals: TERM = detach and exit, attempts go on under their shims; INT = drain; a second INT, or QUIT = stop now.
+// REQUIRES: those and SIGCHLD are blocked in every thread (BlockSignals before any thread starts).
+class Daemon {
+ public:
+  // FailedPrecondition: the data directory belongs to another daemon (AlreadyExists) or cannot be used.
+  static absl::StatusOr<std::unique_ptr<Daemon>> Create(Options options);
+  static void BlockSignals();
+  ~Daemon();
+
+  int Run();  // exit code
+
+ private:
+  explicit Daemon(Options options);
+  absl::Status Open();
+  absl::Status Lock();
+  void OnSignals();
+  void Emit(Event event);
+  void Settle();  // steps the core until no event is left
+  void Perform(Effect& effect);
+  void Perform(effect::OpenControl& e) { link_->OpenControl(e.hello); }
+  void Perform(effect::CloseControl&) { link_->CloseControl(); }
+  void Perform(effect::OpenBulk& e) { link_->OpenBulk(e.session); }
+  void Perform(effect::CloseBulk&) { link_->CloseBulk(); }
+  void Perform(effect::SendControl& e) { link_->Send(e.message); }
+  void Perform(effect::SendRecords& e);
+  void Perform(effect::StartAttempt& e) { attempts_->Start(e.assign); }
+  void Perform(effect::GrantShim& e) { attempts_->Grant(e.epoch); }
+  void Perform(effect::CancelShim& e) { attempts_->Cancel(e.cancel); }
+  void Perform(effect::KillTree& e) { attempts_->Kill(e.epoch); }
+  void Perform(effect::DeleteAttempt& e) { attempts_->Delete(e.epoch); }
+  void Perform(effect::Note& e);
+  void Perform(effect::Exit& e) { exit_code_ = e.code; }
+
+  const Options options_;
+  const attempt::Layout layout_;
+  UniqueFd lock_;
+  UniqueFd signals_;
+  std::unique_ptr<attempt::Poller> poller_;
+  std::unique_ptr<attempt::Janitor> janitor_;
+  std::unique_ptr<attempt::Attempts> attempts_;
+  std::unique_ptr<Link> link_;
+  DroneCore core_;
+  std::mt19937_64 random_{std::random_device{}()};
+
+  // Events that wait for the core. Bounded by what one round of the poller can bring and its effects can answer.
+  std::deque<Event> events_;
+  std::deque<Event>* answers_ = nullptr;  // set while effects are performed: what they emit comes before events_
+  std::optional<Time> core_wake_;
+  std::optional<int> exit_code_;
+};
+
+}  // namespace waggle::drone

@@ -1,0 +1,147 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+
+
+#include "absl/strings/str_cat.h"
+#include "common/base/limits.h"
+#include "common/base/status_macros.h"
+#include "common/process/spawn.h"
+#include "common/process/tree.h"
+#include "common/wire/job_document.h"
+#include "drone/attempt/attempts.h"
+#include "drone/attempt/shim_socket.h"
+#include "waggle/v1/job.pb.h"
+
+// From an assignment to a running shim.
+namespace waggle::attempt {
+namespace {
+
+absl::Status MakeDirectory(const std::string& path) {
+  if (::mkdir(path.c_str(), 0700) != 0) return ErrnoStatus("create directory", path);
+  return absl::OkStatus();
+}
+
+// A restart of the daemon sees the old state or the new; only a deploy needs to survive the loss of power as well.
+absl::Status WriteFacts(const std::string& directory, const Facts& facts, bool durable) {
+  const std::string path = absl::StrCat(directory, "/", std::string(kFactsName));
+  const std::string content = EncodeFacts(facts);
+  if (durable) return WriteFileDurably(path, content);
+  const std::string temporary = path + ".new";
+  {
+    ASSIGN_OR_RETURN(UniqueFd file, Open(temporary, O_WRONLY | O_CREAT | O_TRUNC));
+    RETURN_IF_ERROR(WriteAll(file.get(), content));
+  }
+  if (::rename(temporary.c_str(), path.c_str()) != 0) return ErrnoStatus("rename", temporary);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void Attempts::Start(const drone::Assign& assign) {
+  highest_.Raise(assign.epoch);
+  Entry entry;
+  entry.facts.epoch = assign.epoch;
+  absl::Status started = TryStart(assign, &entry);
+  if (!started.ok()) {
+    if (!entry.directory.empty()) (void)config_.layout.Discard(entry.directory).ok();
+    if (!entry.facts.work_directory.empty()) (void)config_.layout.Discard(entry.facts.work_directory).ok();
+    janitor_->Sweep();
+    emit_(drone::event::StartFailed{assign.epoch, std::string(started.message())});
+    return;
+  }
+  const JobId job = entry.facts.job;
+  Entry& kept = entries_[assign.epoch] = std::move(entry);
+  absl::Status watched = WatchProcess(kept);
+  if (watched.ok()) watched = WatchLink(kept);
+  emit_(drone::event::Started{assign.epoch, job});
+  if (watched.ok()) {
+    emit_(drone::event::ShimConnected{assign.epoch});
+  } else {
+    Note(drone::effect::Note::Level::kError, absl::StrCat("epoch ", assign.epoch.value(), ": ", watched.message()));
+    Kill(assign.epoch);
+  }
+}
+
+absl::Status Attempts::TryStart(const drone::Assign& assign, Entry* entry) {
+  v1::JobDocument document;
+  if (assign.document.size() > limits::kControlMessage || !document.ParseFromString(assign.document)) {
+    return absl::InvalidArgumentError("the job document cannot be decoded");
+  }
+  ASSIGN_OR_RETURN(const pipeline::JobSpec spec, wire::FromProto(document));
+  if (document.job_id() == 0) return absl::InvalidArgumentError("the job document has no job_id");
+  Facts& facts = entry->facts;
+  facts.job = JobId(document.job_id());
+  facts.attempt = assign.attempt;
+  facts.type = spec.type;
+  facts.received = assign.received;
+  facts.boot_id = config_.host.boot_id;
+  if (!spec.repo.url.empty() && ::access(config_.host.helper.c_str(), X_OK) != 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the job has a repository, but ", config_.host.helper, " is missing: install it beside the drone"));
+  }
+  const bool durable = !spec.phases[static_cast<int>(Phase::kDeploy)].empty();
+  RETURN_IF_ERROR(MakeDirectoriesFor(facts, durable, &entry->directory));
+  facts.work_directory = absl::StrCat(config_.layout.Work(), "/", facts.job.value(), "-", facts.attempt);
+  if (::mkdir(facts.work_directory.c_str(), 0700) != 0) {
+    // Somebody's already (a restored queen counts jobs again): never share it.
+    absl::StrAppend(&facts.work_directory, "-", facts.epoch.value());
+    RETURN_IF_ERROR(MakeDirectory(facts.work_directory));
+  }
+  RETURN_IF_ERROR(WriteFacts(entry->directory, facts, durable));
+  if (durable) RETURN_IF_ERROR(SyncDirectory(config_.layout.Attempts()));
+  const std::string frame = shim::EncodeFrame(MakeStart(spec, facts, config_.host, entry->directory));
+  if (frame.size() > shim::kMaxFrame) {
+    return absl::InvalidArgumentError(absl::StrCat("the job document with its environment takes ", frame.size(),
+                                                   " bytes; at most ", shim::kMaxFrame, " fit"));
+  }
+  RETURN_IF_ERROR(Launch(entry));
+  if (!entry->link.SendEncoded(frame)) return absl::UnavailableError("waggle-shim ended at once");
+  return absl::OkStatus();
+}
+
+absl::Status Attempts::MakeDirectoriesFor(const Facts& facts, bool durable, std::string* directory) {
+  const std::string path = config_.layout.Attempt(facts.epoch);
+  if (::mkdir(path.c_str(), 0700) != 0) {
+    if (errno != EEXIST) return ErrnoStatus("create directory", path);
+    RETURN_IF_ERROR(config_.layout.Discard(path));  // of an attempt that is not held any more
+    RETURN_IF_ERROR(MakeDirectory(path));
+  }
+  *directory = path;
+  RETURN_IF_ERROR(MakeDirectory(path + "/tmp"));
+  RETURN_IF_ERROR(MakeDirectory(path + "/home"));
+  if (durable) RETURN_IF_ERROR(SyncDirectory(path));
+  return absl::OkStatus();
+}
+
+absl::Status Attempts::Launch(Entry* entry) {
+  ASSIGN_OR_RETURN(UniqueFd listener, ListenForDaemon(entry->directory));
+  ASSIGN_OR_RETURN(UniqueFd log, Open(absl::StrCat(entry->directory, "/", std::string(shim::kShimLog)),
+                                      O_WRONLY | O_CREAT | O_APPEND));
+  process::SpawnOptions options;
+  options.argv = {config_.shim, "--dir", entry->directory};
+  options.env = process::Environment{{"PATH", std::string(process::kDefaultPath)},
+                                     {std::string(process::kAttemptVariable), Key(*entry)}};
+  options.cwd = entry->directory;
+  options.stderr_fd = log.get();
+  options.extra = process::SpawnOptions::ExtraFd{listener.get(), shim::kListenFd};
+  options.new_session = true;
+  ASSIGN_OR_RETURN(process::Process process, process::Spawn(options));
+  entry->alive = true;
+  entry->child = true;
+  entry->pid = process.pid;
+  entry->pidfd = std::move(process.pidfd);
+  // The listener closes here: from now on the socket answers exactly as long as the shim lives.
+  absl::StatusOr<UniqueFd> connection = ConnectToShim(entry->directory);
+  if (!connection.ok()) {
+    ::kill(entry->pid, SIGKILL);  // not reaped yet, so the number is still its own; Reap() takes it
+    return connection.status();
+  }
+  entry->link = ShimLink(std::move(*connection));
+  return absl::OkStatus();
+}
+
+}  // namespace waggle::attempt

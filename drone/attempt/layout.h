@@ -1,0 +1,89 @@
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/base/fd.h"
+#include "common/base/ids.h"
+
+namespace waggle::attempt {
+
+// Where things are in a drone's data directory:
+//
+//   DATA/identity           32 hex digits, made once
+//   DATA/lock               flock: one daemon per directory
+//   DATA/highest-epoch      highest attempt epoch ever seen
+//   DATA/attempts/EPOCH/    attempt.bin, shim.sock, shim.log, spool.NNN, home/, tmp/
+//   DATA/attempts.bad/      attempt directories that could not be understood
+//   DATA/work/JOB-ATTEMPT/  base directory of a job; src/ below it is the checkout
+//   DATA/mirrors/           of waggle-git
+//   DATA/trash/             renamed here, removed by the Janitor
+class Layout {
+ public:
+  explicit Layout(std::string data) : data_(std::move(data)) {}
+
+  const std::string& data() const { return data_; }
+  std::string Attempts() const { return data_ + "/attempts"; }
+  std::string Attempt(Epoch epoch) const { return Attempts() + "/" + std::to_string(epoch.value()); }
+  std::string Bad() const { return data_ + "/attempts.bad"; }
+  std::string Work() const { return data_ + "/work"; }
+  std::string Mirrors() const { return data_ + "/mirrors"; }
+  std::string Trash() const { return data_ + "/trash"; }
+
+  // Makes the directories that are not there yet, 0700.
+  absl::Status Prepare() const;
+  // The identity of this drone; made at the first call ever. DataLoss: the file is not an identity.
+  absl::StatusOr<std::string> Identity() const;
+  // Moves a file or directory to the trash at once; how long its removal takes does not matter to the caller.
+  absl::Status Discard(const std::string& path) const;
+  // Moves an attempt directory that cannot be understood out of the way, for a person to look at.
+  absl::Status SetAside(const std::string& name) const;
+
+ private:
+  absl::Status MoveInto(const std::string& path, const std::string& directory) const;
+
+  std::string data_;
+};
+
+// The highest epoch ever seen. Written in place, not synced: after a power loss the queen's own memory is the better one.
+class HighestEpoch {
+ public:
+  static absl::StatusOr<HighestEpoch> Open(const Layout& layout);
+  Epoch value() const { return value_; }
+  void Raise(Epoch seen);
+
+ private:
+  UniqueFd file_;
+  Epoch value_;
+};
+
+// Removes everything below an open directory, whatever its modes and depth; symbolic links are removed, never followed.
+// Asks `go_on` after each entry; false: it was told to end.
+bool EmptyDirectory(int directory, const std::function<bool()>& go_on);
+
+// Empties DATA/trash in a thread of its own, because a work directory may hold a million files. What is left when the
+// process ends is removed by the next one.
+class Janitor {
+ public:
+  explicit Janitor(const Layout& layout);
+  ~Janitor();  // waits for the entry under way
+  void Sweep();
+
+ private:
+  void Run();
+
+  const std::string trash_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool asked_ = true;  // what an earlier process left
+  bool stop_ = false;
+  std::thread thread_;
+};
+
+}  // namespace waggle::attempt

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "common/pipeline/job_spec.h"
+#include "drone/attempt/facts.h"
+#include "drone/shim/protocol.h"
+
+namespace waggle::attempt {
+
+// What every attempt of this host shares.
+struct Host {
+  std::string identity;
+  std::string drone;    // shown name
+  std::string version;
+  std::string helper;   // absolute path of waggle-git
+  std::string mirrors;  // its mirrors
+  std::string boot_id;
+  std::map<std::string, std::string> env;  // what the owner of the host adds for every job
+};
+
+// The value of WAGGLE_ATTEMPT_KEY: marks every process of one attempt of one drone.
+std::string AttemptKey(const std::string& identity, Epoch epoch);
+
+// os and processor as labels name them: "linux", "amd64".
+std::string OsName();
+std::string ArchName();
+
+// Everything the shim needs, from the job and the host alone: nothing of this process's environment gets in. The job's
+// variables win over the owner's, the owner's over ours; only WAGGLE_ATTEMPT_KEY cannot be set by a job.
+shim::Start MakeStart(const pipeline::JobSpec& spec, const Facts& facts, const Host& host,
+                      const std::string& attempt_directory);
+
+}  // namespace waggle::attempt

@@ -1,0 +1,159 @@
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/limits.h"
+#include "drone/core/drone_core.h"
+
+// The session with the queen: opening, losing, leases, heartbeats.
+namespace waggle::drone {
+namespace {
+
+using Level = effect::Note::Level;
+
+constexpr std::uint32_t kProtocol = 1;
+
+// What the queen asks for, kept within sense: a zero would make the drone spin.
+Duration Sane(Duration asked, Duration fallback) {
+  if (asked <= Duration::zero()) return fallback;
+  return std::clamp<Duration>(asked, std::chrono::milliseconds(10), limits::kOperatorCeiling);
+}
+
+}  // namespace
+
+void DroneCore::OpenLink(Time now) {
+  Hello hello;
+  hello.highest_epoch = highest_epoch_;
+  hello.info = OfferedInfo();
+  for (auto& [epoch, a] : attempts_) {
+    if (hello.attempts.size() == limits::kAttemptsInHello) break;
+    hello.attempts.push_back(a.held);
+    a.unsaid = false;
+  }
+  unheard_shims_.clear();
+  link_ = Link::kOpening;
+  hello_deadline_ = now + limits::kHelloDeadline;
+  Do(effect::OpenControl{std::move(hello)});
+}
+
+void DroneCore::LinkDown(Time now, double jitter) {
+  link_ = Link::kDown;
+  if (bulk_open_) Do(effect::CloseBulk{});
+  bulk_open_ = bulk_ready_ = false;
+  bulk_retry_.reset();
+  for (auto& [epoch, a] : attempts_) {
+    a.ours = false;
+    Rewind(a, a.acked);
+  }
+  next_try_ = now + Backoff(tries_++, jitter);
+}
+
+void DroneCore::WatchLink(Time now, double jitter) {
+  if (link_ == Link::kUp && now >= last_heard_ + lease_) {
+    Log(Level::kWarning, absl::StrCat("lost the queen: silent for a whole lease; ", running(),
+                                      " running attempts go on; connecting again"));
+  } else if (link_ == Link::kOpening && now >= hello_deadline_) {
+    Log(Level::kWarning, "the queen does not answer the greeting; connecting again");
+  } else {
+    return;
+  }
+  Do(effect::CloseControl{});
+  LinkDown(now, jitter);
+}
+
+void DroneCore::BeatIfDue(Time now) {
+  if (!connected() || now < last_beat_ + HeartbeatPeriod()) return;
+  last_beat_ = now;
+  Do(effect::SendControl{Heartbeat{++nonce_, running()}});
+}
+
+void DroneCore::On(Time now, const event::ControlLost& e) {
+  if (link_ == Link::kDown) return;
+  if (e.why == event::ControlLost::Why::kDeposed ||
+      (e.why == event::ControlLost::Why::kRefused && link_ == Link::kOpening)) {
+    const bool deposed = e.why == event::ControlLost::Why::kDeposed;
+    Log(Level::kError, deposed ? absl::StrCat("another session of this drone took over: ", e.text,
+                                              ". This daemon leaves; stop one of the two, or give each its own --data")
+                               : absl::StrCat("the queen refuses this drone: ", e.text));
+    Do(effect::Exit{1});
+    exited_ = true;
+    return;
+  }
+  if (link_ == Link::kUp) {
+    Log(Level::kWarning, absl::StrCat("lost the queen: ", e.text, "; ", running(),
+                                      " running attempts go on; connecting again"));
+  } else if (e.text != last_trouble_) {
+    Log(Level::kWarning, absl::StrCat("cannot reach the queen: ", e.text, "; trying again until it answers"));
+  }
+  last_trouble_ = e.text;
+  LinkDown(now, e.jitter);
+}
+
+void DroneCore::On(Time now, const event::FromQueen& e) {
+  if (link_ == Link::kDown) return;
+  const bool welcome = std::holds_alternative<Welcome>(e.message);
+  if (welcome != (link_ == Link::kOpening)) {
+    Log(Level::kWarning, welcome ? "the queen said a second Welcome; ignored" : "a message before Welcome; ignored");
+    return;
+  }
+  last_heard_ = now;
+  std::visit([&](const auto& m) { Hear(now, m); }, e.message);
+}
+
+void DroneCore::Hear(Time now, const Welcome& m) {
+  if (m.protocol != kProtocol) {
+    Log(Level::kError, absl::StrCat("the queen speaks protocol ", m.protocol, "; this drone speaks ", kProtocol,
+                                    ". Install matching versions; the queen is upgraded first"));
+    Do(effect::Exit{1});
+    exited_ = true;
+    return;
+  }
+  link_ = Link::kUp;
+  tries_ = 0;
+  bulk_tries_ = 0;
+  last_trouble_.clear();
+  session_ = m.session;
+  lease_ = Sane(m.lease, limits::kLease);
+  busy_ = Sane(m.heartbeat_busy, limits::kHeartbeatBusy);
+  idle_ = Sane(m.heartbeat_idle, limits::kHeartbeatIdle);
+  last_beat_ = now;
+  Log(Level::kInfo, absl::StrCat("connected to the queen: session ", session_.value(), ", ", attempts_.size(),
+                                 " attempts held"));
+  for (const Disposition& d : m.attempts) {
+    if (Attempt* a = Find(d.epoch)) Apply(now, d, *a);
+  }
+  // The Hello was written before this answer: what changed in between is said now.
+  for (auto& [epoch, a] : attempts_) {
+    if (a.ours && (a.unsaid || a.held.state == HeldState::kLost)) Say(a);
+  }
+  bulk_open_ = true;
+  Do(effect::OpenBulk{session_});
+}
+
+void DroneCore::Apply(Time now, const Disposition& d, Attempt& a) {
+  switch (d.action) {
+    case Disposition::Action::kContinue:
+    case Disposition::Action::kSendFinal:
+      a.ours = true;
+      Rewind(a, Seq(0));
+      a.acked = a.sent = std::min(d.acked, a.held.last);
+      a.granted = a.granted || d.granted;
+      if (d.cancel && !a.cancel) a.cancel = Cancel{d.epoch, "", "canceled while the drone was away", false};
+      DeliverToShim(a);
+      return;
+    case Disposition::Action::kForget:
+      DoomAttempt(now, a, Doom::kDelete);
+      return;
+    case Disposition::Action::kFenced:
+      DoomAttempt(now, a, Doom::kFenced);
+      return;
+    case Disposition::Action::kUnknown:
+      Log(Level::kWarning, absl::StrCat("the queen does not know epoch ", d.epoch.value(), "; it is kept"));
+      return;
+  }
+}
+
+void DroneCore::Hear(Time, const HeartbeatAck&) {}  // any message proves life; FromQueen has noted it
+
+void DroneCore::Hear(Time, const QueryInfo&) { Do(effect::SendControl{OfferedInfo()}); }
+
+}  // namespace waggle::drone

@@ -1,0 +1,168 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "common/base/clock.h"
+#include "common/base/ids.h"
+#include "drone/core/events.h"
+#include "drone/core/messages.h"
+
+namespace waggle::drone {
+
+// Decides everything about a drone's session with its queen and about the attempts it holds. Pure: no thread, clock,
+// random source, socket or file; time and jitter are arguments. The shell (drone/app) feeds events in the order they
+// happen and performs the effects of each step in order before it feeds the next event.
+//
+// An attempt is held from its Assign to its deletion. It is deleted only when the queen said that its verdict is stored
+// or that it is given up, and never while one of its processes lives. A lost link changes nothing about attempts.
+class DroneCore {
+ public:
+  explicit DroneCore(Info info);
+
+  // Feeds one event. Never fails: what does not fit the state (a stale epoch, a late answer) changes nothing.
+  Effects Step(Time now, const Event& event);
+
+  bool connected() const { return link_ == Link::kUp; }
+  std::size_t held() const { return attempts_.size(); }
+  // Attempts whose process tree lives.
+  std::uint32_t running() const;
+  // Unacknowledged bytes on the bulk stream.
+  std::size_t in_flight() const { return in_flight_; }
+
+ private:
+  enum class Link { kDown, kOpening, kUp };
+  enum class Doom { kNone, kDelete, kFenced };  // why it goes as soon as its processes are gone
+
+  struct Attempt {
+    JobId job;
+    Held held;
+    std::string lost_detail;
+    bool process = false;    // the shim has not exited, as far as we know
+    bool connected = false;  // to the shim
+    bool starting = false;   // StartAttempt was given, its answer is due
+    Doom doom = Doom::kNone;
+    std::optional<Time> kill_at;  // a doomed shim that has not gone by itself
+
+    std::optional<Cancel> cancel;
+    bool cancel_sent = false;  // on the present connection to the shim
+    bool granted = false;
+    bool grant_sent = false;  // likewise
+
+    bool ours = false;    // the queen knows it as ours in this session
+    bool unsaid = false;  // a status the queen has not been told
+    // Bulk: records up to `sent` are on their way, up to `acked` on the queen's disk.
+    Seq sent, acked;
+    bool stalled = false;  // the spool did not show what the watermark promised
+    bool damaged = false;
+    std::deque<std::pair<Seq, std::size_t>> batches;  // last record and bytes of each unacknowledged message
+    std::size_t in_flight = 0;
+  };
+
+  // In drone_core.cc, core_attempts.cc, core_link.cc and core_bulk.cc, by what they are about.
+  void On(Time now, const event::Recovered& e);
+  void On(Time now, const event::Begin& e);
+  void On(Time now, const event::Drain& e);
+  void On(Time now, const event::Stop& e);
+  void On(Time now, const event::Detach& e);
+  void On(Time now, const event::Timer& e);
+  void On(Time now, const event::FromQueen& e);
+  void On(Time now, const event::ControlLost& e);
+  void On(Time now, const event::FromBulk& e);
+  void On(Time now, const event::BulkReady& e);
+  void On(Time now, const event::BulkLost& e);
+  void On(Time now, const event::RecordsSent& e);
+  void On(Time now, const event::SpoolDamaged& e);
+  void On(Time now, const event::Started& e);
+  void On(Time now, const event::StartFailed& e);
+  void On(Time now, const event::ShimConnected& e);
+  void On(Time now, const event::ShimDisconnected& e);
+  void On(Time now, const event::ShimStatus& e);
+  void On(Time now, const event::ShimWatermark& e);
+  void On(Time now, const event::ShimGone& e);
+
+  void Hear(Time now, const Welcome& m);
+  void Hear(Time now, const Assign& m);
+  void Hear(Time now, const Cancel& m);
+  void Hear(Time now, const Grant& m);
+  void Hear(Time now, const HeartbeatAck& m);
+  void Hear(Time now, const Verdict& m);
+  void Hear(Time now, const QueryInfo& m);
+  void Hear(Time now, const Forget& m);
+  void Hear(Time now, const Fenced& m);
+
+  void Apply(Time now, const Disposition& d, Attempt& a);
+  void OpenLink(Time now);
+  // The link is gone: forget what was in flight, plan the next try.
+  void LinkDown(Time now, double jitter);
+  void BeatIfDue(Time now);
+  void WatchLink(Time now, double jitter);
+
+  void DeliverToShim(Attempt& a);
+  void Say(Attempt& a);  // tell the queen the status, or remember to
+  void LogEnd(const Attempt& a);
+  void DoomAttempt(Time now, Attempt& a, Doom doom);
+  void KillOverdue(Time now);
+  void RemoveDoomed();
+  void FinishLeaving(Time now);
+  std::string WhyNoRoom() const;
+
+  void Rewind(Attempt& a, Seq acked);
+  void Pump();
+  bool HasToSend(const Attempt& a) const;
+
+  Info OfferedInfo() const;
+  Attempt* Find(Epoch epoch);
+  void Do(Effect effect) { effects_.list.push_back(std::move(effect)); }
+  void Log(effect::Note::Level level, std::string text);
+  std::optional<Time> NextWake() const;
+  Duration HeartbeatPeriod() const;
+
+  const Info info_;
+  Effects effects_;  // of the step under way
+
+  // Link.
+  Link link_ = Link::kDown;
+  bool begun_ = false;
+  Time next_try_{};
+  int tries_ = 0;  // since the last Welcome
+  Time hello_deadline_{};
+  Time last_heard_{};
+  Time last_beat_{};
+  std::uint64_t nonce_ = 0;
+  Duration lease_, busy_, idle_;
+  std::string last_trouble_;  // already logged
+  std::set<Epoch> unheard_shims_;  // recovered, first Status still due; Hello waits for them
+  Epoch highest_epoch_;
+
+  // Bulk.
+  SessionId session_;
+  bool bulk_open_ = false;   // opening or open
+  bool bulk_ready_ = false;  // takes a message now
+  std::optional<Time> bulk_retry_;
+  int bulk_tries_ = 0;
+  Epoch last_served_;  // round robin
+  std::size_t in_flight_ = 0;
+
+  std::map<Epoch, Attempt> attempts_;
+
+  bool draining_ = false;
+  std::optional<Time> stop_deadline_;
+  bool exited_ = false;
+};
+
+// Bounds of this machine. Message and window sizes are in common/base/limits.h.
+inline constexpr Duration kFirstStatusWait = std::chrono::seconds(2);  // for re-attached shims, before the Hello
+inline constexpr Duration kShimLeaves = std::chrono::seconds(5);       // after a verdict; then it is killed
+inline constexpr Duration kStopWait = std::chrono::seconds(10);        // for the delivery of what was stopped
+
+// Full jitter: anything from nothing to a ceiling that doubles with each try. `jitter` is in [0, 1).
+Duration Backoff(int tries, double jitter);
+
+}  // namespace waggle::drone

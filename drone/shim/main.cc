@@ -1,0 +1,54 @@
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/process/tree.h"
+#include "drone/shim/supervisor.h"
+
+namespace {
+
+// Descriptors 0 to 2 must be taken, or a pipe of the job would land on one of them.
+void FillStandardDescriptors() {
+  int fd = 0;
+  do {
+    fd = ::open("/dev/null", O_RDWR);
+  } while (fd >= 0 && fd <= 2);
+  if (fd > 2) ::close(fd);
+}
+
+bool IsListening(int fd) {
+  int listening = 0;
+  socklen_t size = sizeof listening;
+  return ::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening != 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 3 || ::strcmp(argv[1], "--dir") != 0 || argv[2][0] != '/') {
+    ::fprintf(
+        stderr,
+        "usage: waggle-shim --dir ATTEMPT_DIR (absolute), started by a drone with its listening socket as "
+        "descriptor 3\n");
+    return waggle::exit_code::kUsage;
+  }
+  if (!IsListening(waggle::shim::kListenFd)) {
+    ::fprintf(
+        stderr,
+        "waggle-shim: descriptor 3 is not a listening socket; a drone starts this program, not a person\n");
+    return waggle::exit_code::kUsage;
+  }
+  FillStandardDescriptors();
+  ::fcntl(waggle::shim::kListenFd, F_SETFD, FD_CLOEXEC);
+  ::fcntl(waggle::shim::kListenFd, F_SETFL, O_NONBLOCK);
+  ::signal(SIGPIPE, SIG_IGN);
+  absl::Status subreaper = waggle::process::BecomeSubreaper();
+  if (!subreaper.ok()) {
+    ::fprintf(stderr, "waggle-shim: %s\n", subreaper.ToString().c_str());
+    return waggle::exit_code::kRuntimeFailure;
+  }
+  return waggle::shim::Supervisor(argv[2], waggle::shim::kListenFd).Run();
+}

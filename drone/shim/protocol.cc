@@ -1,0 +1,233 @@
+#include "drone/shim/protocol.h"
+
+#include <type_traits>
+
+#include "common/base/bytes.h"
+
+namespace waggle::shim {
+namespace {
+
+constexpr std::size_t kSizeBytes = 4;
+
+enum class FrameType : std::uint8_t { kStart = 1, kStatus = 2, kWatermark = 3, kGrant = 4, kCancel = 5 };
+
+template <typename T>
+struct TypeOf;
+template <>
+struct TypeOf<Start> : std::integral_constant<FrameType, FrameType::kStart> {};
+template <>
+struct TypeOf<Status> : std::integral_constant<FrameType, FrameType::kStatus> {};
+template <>
+struct TypeOf<Watermark> : std::integral_constant<FrameType, FrameType::kWatermark> {};
+template <>
+struct TypeOf<Grant> : std::integral_constant<FrameType, FrameType::kGrant> {};
+template <>
+struct TypeOf<Cancel> : std::integral_constant<FrameType, FrameType::kCancel> {};
+
+void Put(ByteWriter& w, const std::vector<std::string>& strings) {
+  w.U32(static_cast<std::uint32_t>(strings.size()));
+  for (const std::string& s : strings) w.String(s);
+}
+
+void Put(ByteWriter& w, const std::map<std::string, std::string>& map) {
+  w.U32(static_cast<std::uint32_t>(map.size()));
+  for (const auto& [name, value] : map) {
+    w.String(name);
+    w.String(value);
+  }
+}
+
+void Put(ByteWriter& w, const Step& step) {
+  w.String(step.name);
+  w.String(step.command);
+  w.String(step.screen);
+  w.String(step.cwd);
+  Put(w, step.args);
+  Put(w, step.env);
+  w.U8(step.silent ? 1 : 0);
+}
+
+void Put(ByteWriter& w, const Start& start) {
+  w.U64(start.job.value());
+  w.U64(start.epoch.value());
+  w.U32(start.attempt);
+  w.U8(static_cast<std::uint8_t>(start.type));
+  w.String(start.header);
+  w.String(start.base_directory);
+  w.String(start.job_directory);
+  Put(w, start.env);
+  Put(w, start.checkout.argv);
+  w.String(start.checkout.input);
+  w.String(start.checkout.comment);
+  for (const std::vector<Step>& steps : start.phases) {
+    w.U32(static_cast<std::uint32_t>(steps.size()));
+    for (const Step& step : steps) Put(w, step);
+  }
+  for (std::chrono::nanoseconds d :
+       {start.wall, start.silence, start.cleanup, start.interrupt, start.terminate}) {
+    w.I64(d.count());
+  }
+  w.U64(start.log_bytes);
+}
+
+void Put(ByteWriter& w, const Status& status) {
+  w.U64(status.epoch.value());
+  w.U8(static_cast<std::uint8_t>(status.state));
+  w.U8(status.phase);
+  w.U64(status.last);
+  w.U8(status.wants_grant ? 1 : 0);
+  w.U32(status.counter);
+  w.I64(status.started_wall);
+  w.I64(status.finished_wall);
+  w.U32(static_cast<std::uint32_t>(status.test_code));
+  w.U32(static_cast<std::uint32_t>(status.deploy_code));
+}
+
+void Put(ByteWriter& w, const Watermark& watermark) {
+  w.U64(watermark.last);
+}
+void Put(ByteWriter&, const Grant&) {}
+void Put(ByteWriter& w, const Cancel& cancel) {
+  w.String(cancel.by);
+  w.String(cancel.reason);
+  w.U8(cancel.now ? 1 : 0);
+}
+
+// The getters stop at the first overrun: every element takes at least four bytes, so a lying count ends by
+// itself.
+void Get(ByteReader& r, std::vector<std::string>* out) {
+  for (std::uint32_t n = r.U32(); n > 0 && r.ok(); --n) out->emplace_back(r.String());
+}
+
+void Get(ByteReader& r, std::map<std::string, std::string>* out) {
+  for (std::uint32_t n = r.U32(); n > 0 && r.ok(); --n) {
+    std::string name(r.String());
+    (*out)[std::move(name)] = std::string(r.String());
+  }
+}
+
+void Get(ByteReader& r, Step* step) {
+  step->name = r.String();
+  step->command = r.String();
+  step->screen = r.String();
+  step->cwd = r.String();
+  Get(r, &step->args);
+  Get(r, &step->env);
+  step->silent = r.U8() != 0;
+}
+
+bool Get(ByteReader& r, Start* start) {
+  start->job = JobId(r.U64());
+  start->epoch = Epoch(r.U64());
+  start->attempt = r.U32();
+  std::uint8_t type = r.U8();
+  start->type = static_cast<JobType>(type);
+  start->header = r.String();
+  start->base_directory = r.String();
+  start->job_directory = r.String();
+  Get(r, &start->env);
+  Get(r, &start->checkout.argv);
+  start->checkout.input = r.String();
+  start->checkout.comment = r.String();
+  for (std::vector<Step>& steps : start->phases) {
+    for (std::uint32_t n = r.U32(); n > 0 && r.ok(); --n) Get(r, &steps.emplace_back());
+  }
+  for (auto* d : {&start->wall, &start->silence, &start->cleanup, &start->interrupt, &start->terminate}) {
+    *d = std::chrono::nanoseconds(r.I64());
+    if (d->count() < 0) return false;
+  }
+  start->log_bytes = r.U64();
+  return start->epoch && type >= static_cast<std::uint8_t>(JobType::kTest) &&
+         type <= static_cast<std::uint8_t>(JobType::kTestAndDeploy);
+}
+
+bool Get(ByteReader& r, Status* status) {
+  status->epoch = Epoch(r.U64());
+  std::uint8_t state = r.U8();
+  status->state = static_cast<AttemptState>(state);
+  status->phase = r.U8();
+  status->last = r.U64();
+  status->wants_grant = r.U8() != 0;
+  status->counter = r.U32();
+  status->started_wall = r.I64();
+  status->finished_wall = r.I64();
+  status->test_code = static_cast<std::int32_t>(r.U32());
+  status->deploy_code = static_cast<std::int32_t>(r.U32());
+  return state >= static_cast<std::uint8_t>(AttemptState::kAccepted) &&
+         state <= static_cast<std::uint8_t>(AttemptState::kCleaning) && status->phase < kPhaseCount;
+}
+
+bool Get(ByteReader& r, Watermark* watermark) {
+  watermark->last = r.U64();
+  return true;
+}
+bool Get(ByteReader&, Grant*) {
+  return true;
+}
+bool Get(ByteReader& r, Cancel* cancel) {
+  cancel->by = r.String();
+  cancel->reason = r.String();
+  cancel->now = r.U8() != 0;
+  return true;
+}
+
+template <typename T>
+std::optional<Frame> DecodeAs(ByteReader& r) {
+  T value;
+  if (!Get(r, &value) || !r.ok()) return std::nullopt;
+  return Frame(std::move(value));
+}
+
+std::optional<Frame> DecodeBody(std::string_view body) {
+  ByteReader r(body);
+  std::uint8_t version = r.U8();
+  std::uint8_t type = r.U8();
+  if (version != kVersion) return std::nullopt;  // 1 is the first: there is none before it to understand
+  switch (static_cast<FrameType>(type)) {
+    case FrameType::kStart:
+      return DecodeAs<Start>(r);
+    case FrameType::kStatus:
+      return DecodeAs<Status>(r);
+    case FrameType::kWatermark:
+      return DecodeAs<Watermark>(r);
+    case FrameType::kGrant:
+      return DecodeAs<Grant>(r);
+    case FrameType::kCancel:
+      return DecodeAs<Cancel>(r);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string EncodeFrame(const Frame& frame) {
+  std::string out(kSizeBytes, '\0');
+  ByteWriter w(&out);
+  w.U8(kVersion);
+  std::visit(
+      [&](const auto& value) {
+        w.U8(static_cast<std::uint8_t>(TypeOf<std::decay_t<decltype(value)>>::value));
+        Put(w, value);
+      },
+      frame);
+  std::uint32_t size = static_cast<std::uint32_t>(out.size() - kSizeBytes);
+  std::memcpy(out.data(), &size, sizeof size);
+  return out;
+}
+
+std::optional<Frame> FrameReader::Next() {
+  if (failed_ || buffer_.size() < kSizeBytes) return std::nullopt;
+  std::uint32_t size = 0;
+  std::memcpy(&size, buffer_.data(), sizeof size);
+  if (size > kMaxFrame) {
+    failed_ = true;
+    return std::nullopt;
+  }
+  if (buffer_.size() - kSizeBytes < size) return std::nullopt;
+  std::optional<Frame> frame = DecodeBody(std::string_view(buffer_).substr(kSizeBytes, size));
+  buffer_.erase(0, kSizeBytes + size);
+  failed_ = !frame.has_value();
+  return frame;
+}
+
+}  // namespace waggle::shim

@@ -1,0 +1,367 @@
+#include "drone/shim/supervisor.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/limits.h"
+#include "common/process/cgroup.h"
+#include "common/process/tree.h"
+
+namespace waggle::shim {
+namespace {
+
+using namespace std::chrono_literals;
+using journal::Kind;
+using journal::kNoCommand;
+
+constexpr Duration kStartLimit = 30s;  // the daemon connects at once; longer means that it is gone
+constexpr Duration kFinishLimit = 1s;  // for a daemon that does not read; the spool has everything anyway
+constexpr Duration kReapLimit = 60s;   // a process that outlives KILL for so long hangs in the kernel
+constexpr Duration kFailureReap = 10s;
+constexpr std::int32_t kCannotRun = 126;
+constexpr std::int32_t kCommandNotFound = 127;
+constexpr std::size_t kStepNameBytes = 80;
+
+std::uint64_t Micros(const timeval& t) {
+  return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000 + static_cast<std::uint64_t>(t.tv_usec);
+}
+
+}  // namespace
+
+Supervisor::Supervisor(std::string directory, int listen_fd)
+    : directory_(std::move(directory)),
+      connection_(listen_fd, [this](Frame& frame) { return OnFrame(frame); }),
+      tree_([this](pid_t pid, int status, const rusage& usage) { OnExit(pid, status, usage); }) {}
+
+int Supervisor::Run() {
+  if (!MakeLoop()) return exit_code::kRuntimeFailure;
+  connection_.Send(status_);  // what a daemon is told before the Start: accepted
+  PumpUntil([this] { return start_.has_value(); }, now_ + kStartLimit);
+  if (!start_) {
+    ::fprintf(stderr, "waggle-shim: no Start frame came within 30 s; the daemon is gone, nothing was run\n");
+    return exit_code::kRuntimeFailure;
+  }
+  ApplyDefaults();
+  if (!Open()) return exit_code::kStorageFailure;
+  MakeDirectories();
+  for (;;) {
+    Sequence::Action action = sequence_->Next();
+    if (action.what == Sequence::Do::kFinish) break;
+    Perform(action);
+    Settle();
+  }
+  Finish();
+  return 0;
+}
+
+void Supervisor::ApplyDefaults() {
+  auto use = [](std::chrono::nanoseconds& value, std::chrono::nanoseconds fallback) {
+    if (value.count() == 0) value = fallback;
+  };
+  use(start_->wall, limits::kWallLimit);
+  use(start_->silence, limits::kSilenceLimit);
+  use(start_->cleanup, limits::kCleanupLimit);
+  use(start_->interrupt, limits::kCancelInterrupt);
+  use(start_->terminate, limits::kCancelTerminate);
+  if (start_->log_bytes == 0) start_->log_bytes = limits::kLogPerJob;
+}
+
+bool Supervisor::Open() {
+  auto writer = journal::Writer::Create({directory_, std::string(kSpoolPrefix)}, start_->epoch);
+  if (!writer.ok()) {
+    ::fprintf(stderr, "waggle-shim: the spool cannot be made: %s\n", writer.status().ToString().c_str());
+    return false;
+  }
+  writer_ = *std::move(writer);
+  spool_ = std::make_unique<Spool>(start_->epoch, [this](std::string_view records, Seq last) {
+    return writer_->AppendRaw(records, last);
+  });
+  auto cgroup = process::Cgroup::Create(absl::StrCat("job-", start_->epoch.value()));
+  if (cgroup.ok()) tree_.SetCgroup(*std::move(cgroup));
+
+  started_ = now_;
+  status_.started_wall = WallNow();
+  status_.epoch = start_->epoch;
+  status_.state = AttemptState::kRunning;
+  Add(Kind::kComment, kNoCommand, start_->header);
+  Flush();
+  Report();
+  return true;
+}
+
+// The checkout makes the job's directory itself: into an empty place.
+void Supervisor::MakeDirectories() {
+  auto make = [this](const std::string& path) {
+    absl::Status made = waggle::MakeDirectories(path);
+    if (made.ok()) return;
+    sequence_->Stop(Reason::kSpawn,
+                    absl::StrCat("the attempt's directories cannot be made: ", made.message()));
+  };
+  make(directory_ + "/tmp");
+  auto tmp = start_->env.find("TMPDIR");
+  if (tmp != start_->env.end() && !tmp->second.empty()) make(tmp->second);
+  if (start_->checkout.argv.empty()) make(start_->job_directory);
+}
+
+void Supervisor::Perform(const Sequence::Action& action) {
+  switch (action.what) {
+    case Sequence::Do::kBeginPhase:
+      return BeginPhase(action.phase);
+    case Sequence::Do::kCheckout:
+      return RunCheckout();
+    case Sequence::Do::kAwaitGrant:
+      return AwaitGrant();
+    case Sequence::Do::kRunStep:
+      return RunStep(action.phase, action.step);
+    case Sequence::Do::kEndPhase:
+      return EndPhase(action);
+    case Sequence::Do::kFinish:
+      return;
+  }
+}
+
+void Supervisor::BeginPhase(Phase phase) {
+  if (phase == Phase::kCleanup) {
+    // What a cancel or limit is ending must be gone first: cleanup has the place for itself.
+    PumpUntil([this] { return !tree_.ending(); });
+    waggle::MakeDirectories(start_->job_directory).IgnoreError();  // a failed checkout left none
+    in_cleanup_ = true;
+    cleanup_started_ = now_;
+    status_.state = AttemptState::kCleaning;
+  }
+  spool_->SetPhase(phase);
+  status_.phase = static_cast<std::uint8_t>(phase);
+  Add(Kind::kPhase, kNoCommand, Encode(journal::PhaseEvent{.wall = WallNow()}));
+  Flush();
+  Report();
+}
+
+void Supervisor::EndPhase(const Sequence::Action& action) {
+  if (action.ran_nothing) {
+    journal::Warning warning;
+    warning.title = absl::StrCat("nothing ran in the ", std::string(Name(action.phase)), " phase");
+    warning.description = "The job's type asks for this phase, but it has no step.";
+    Add(Kind::kWarning, kNoCommand, Encode(warning));
+  }
+  journal::PhaseEvent event{
+      .end = true, .code = action.code, .ran_nothing = action.ran_nothing, .wall = WallNow()};
+  if (action.next) event.next = std::string(Name(*action.next));
+  Add(Kind::kPhase, kNoCommand, Encode(event));
+  Flush();
+  Report();
+}
+
+void Supervisor::RunCheckout() {
+  Add(Kind::kComment, kNoCommand, start_->checkout.comment);
+  Flush();
+  StepSetup setup = PrepareCheckout(*start_);
+  auto input = process::MemoryFile(start_->checkout.input);
+  std::int32_t code = setup.code;
+  std::string detail = setup.error;
+  if (!input.ok()) {
+    code = kCannotRun;
+    detail = std::string(input.status().message());
+  } else if (code == 0) {
+    command_number_ = kNoCommand;
+    setup.spec.cgroup = tree_.cgroup_fd();
+    auto command = Command::Start(setup.spec, input->get(), /*joined=*/true, now_);
+    if (!command.ok() || command->exec_error() != 0) {
+      code = kCannotRun;
+      detail = command.ok() ? ExecError(setup.spec.program, command->exec_error())
+                            : std::string(command.status().message());
+    } else {
+      command_ = *std::move(command);
+      tree_.Started();
+      PumpUntil([this] { return command_->done(); });
+      code = command_->exit_code();
+      detail = last_line_.Take();
+      if (detail.empty()) detail = absl::StrCat("the checkout ended with code ", code);
+      command_.reset();
+    }
+  }
+  start_->checkout.input.clear();  // a credential is kept no longer than needed
+  sequence_->CheckoutDone(code, detail);
+  if (code != 0) return;
+  absl::Status made = waggle::MakeDirectories(start_->job_directory);
+  if (!made.ok()) sequence_->CheckoutDone(kCannotRun, std::string(made.message()));
+}
+
+void Supervisor::AwaitGrant() {
+  status_.wants_grant = true;
+  Report();
+  PumpUntil([this] { return sequence_->granted() || sequence_->stopped(); });
+  status_.wants_grant = false;
+  if (sequence_->granted()) status_.state = AttemptState::kGranted;
+  Report();
+}
+
+void Supervisor::RunStep(Phase phase, std::size_t index) {
+  const Step& step = start_->phases[static_cast<int>(phase)][index];
+  command_number_ = next_command_++;
+  silent_ = step.silent;
+  withheld_bytes_ = 0;
+  const Time began = now_ = BootClock::now();
+  Add(Kind::kCommandStart, command_number_,
+      Encode(journal::CommandStart{
+          .name = step.name, .display = DisplayOf(step), .silent = step.silent, .wall = WallNow()}));
+
+  journal::CommandEnd end;
+  auto setup =
+      PrepareStep(*start_, step, phase, absl::StrCat(directory_, "/tmp/step-", command_number_, ".sh"));
+  if (!setup.ok()) {
+    end.error = absl::StrCat("the drone could not prepare the command: ", setup.status().message());
+    end.exit_code = kCannotRun;
+    sequence_->Stop(Reason::kSpawn, end.error);
+  } else {
+    end.exit_code = RunPrepared(*std::move(setup), step, &end);
+  }
+  if (silent_)
+    Add(Kind::kComment, command_number_, absl::StrCat("output withheld: ", withheld_bytes_, " bytes"));
+  end.duration_nanos = static_cast<std::uint64_t>((now_ - began).count());
+  end.wall = WallNow();
+  Add(Kind::kCommandEnd, command_number_, Encode(end));
+  command_.reset();
+  command_number_ = kNoCommand;
+  silent_ = false;
+  sequence_->StepDone(end.exit_code);
+}
+
+std::int32_t Supervisor::RunPrepared(StepSetup setup, const Step& step, journal::CommandEnd* end) {
+  Flush();  // the start is visible while the command runs
+  end->error = setup.error;
+  if (setup.code != 0) return setup.code;
+  setup.spec.cgroup = tree_.cgroup_fd();
+  auto command = Command::Start(setup.spec, null_fd_.get(), /*joined=*/false, now_);
+  if (!command.ok()) {
+    end->error = absl::StrCat("the drone could not start the command: ", command.status().message());
+    sequence_->Stop(Reason::kSpawn, end->error);
+    return kCannotRun;
+  }
+  if (command->exec_error() != 0) {
+    end->error = ExecError(step.command, command->exec_error());
+    return command->exec_error() == ENOENT ? kCommandNotFound : kCannotRun;
+  }
+  command_ = *std::move(command);
+  tree_.Started();
+  const bool stopped_before = sequence_->stopped();
+  PumpUntil([this] { return command_->done(); });
+  end->signal = command_->signal();
+  end->user_micros = Micros(command_->usage().ru_utime);
+  end->system_micros = Micros(command_->usage().ru_stime);
+  end->max_rss_kib = static_cast<std::uint64_t>(command_->usage().ru_maxrss);
+  if (!stopped_before && sequence_->stopped()) end->error = sequence_->detail();
+  return command_->exit_code();
+}
+
+void Supervisor::OnExit(pid_t pid, int wait_status, const rusage& usage) {
+  user_micros_ += Micros(usage.ru_utime);
+  system_micros_ += Micros(usage.ru_stime);
+  max_rss_kib_ = std::max(max_rss_kib_, static_cast<std::uint64_t>(usage.ru_maxrss));
+  if (!command_ || command_->pid() != pid) return;
+  command_->SetUsage(usage);
+  command_->Exited(wait_status, now_);
+}
+
+void Supervisor::OnOutput(Stream stream, std::string_view bytes) {
+  if (silent_) {
+    withheld_bytes_ += bytes.size();
+    return;
+  }
+  if (command_number_ == kNoCommand) last_line_.Feed(bytes);
+  if (log_full_) return;
+  const std::uint64_t room = start_->log_bytes - std::min(start_->log_bytes, spool_->output_bytes());
+  Add(stream == Stream::kOut ? Kind::kStdout : Kind::kStderr, command_number_, bytes.substr(0, room));
+  if (bytes.size() <= room) return;
+
+  log_full_ = true;
+  std::string sentence =
+      absl::StrCat("the log reached its limit of ", start_->log_bytes, " bytes; the job was ended");
+  Add(Kind::kStatus, command_number_, sentence);
+  sequence_->Stop(Reason::kLogLimit, sentence);
+  if (in_cleanup_) sequence_->StopCleanup();
+  tree_.Kill(now_);
+}
+
+void Supervisor::EndLeftovers() {
+  tree_.Reap(now_);
+  if (!tree_.empty()) tree_.Kill(now_);
+  PumpUntil([this] { return tree_.empty(); }, now_ + kReapLimit);
+  tree_.RemoveCgroup();
+}
+
+journal::Final Supervisor::MakeFinal() {
+  journal::Final final;
+  final.last = spool_->next();
+  final.out = spool_->out_total();
+  final.err = spool_->err_total();
+  final.test_code = sequence_->test_code();
+  final.deploy_code = sequence_->deploy_code();
+  final.reason = sequence_->reason();
+  final.detail = sequence_->detail();
+  if (const auto& failed = sequence_->failed()) {
+    const Step& step = start_->phases[static_cast<int>(failed->phase)][failed->step];
+    std::string display = DisplayOf(step);
+    std::string name =
+        step.name.empty() ? display.substr(0, std::min(display.find('\n'), kStepNameBytes)) : step.name;
+    final.failed_code = failed->code;
+    final.failed_step = absl::StrCat(std::string(Name(failed->phase)), "/", name);
+  }
+  final.processes_left = tree_.left();
+  final.processes_killed = tree_.killed();
+  final.user_micros = user_micros_;
+  final.system_micros = system_micros_;
+  final.max_rss_kib = max_rss_kib_;
+  final.kill_nanos = static_cast<std::uint64_t>(tree_.ending_took().count());
+  final.started = status_.started_wall;
+  final.finished = WallNow();
+  return final;
+}
+
+void Supervisor::Finish() {
+  EndLeftovers();
+  if (sequence_->reason() == Reason::kCanceled || sequence_->reason() == Reason::kBadConfig ||
+      sequence_->reason() == Reason::kSource || sequence_->reason() == Reason::kSpawn) {
+    Add(Kind::kStatus, kNoCommand, sequence_->detail());
+  }
+  Settle();
+  const bool durable = start_->type != JobType::kTest;  // a deploy's end must survive the host
+  if (durable) Sync();
+  journal::Final final = MakeFinal();
+  Add(Kind::kFinal, kNoCommand, Encode(final));
+  Settle();
+  if (durable) Sync();
+  status_.state = AttemptState::kFinished;
+  status_.finished_wall = final.finished;
+  Report();
+  PumpUntil([this] { return !connection_.connected() || connection_.idle(); }, now_ + kFinishLimit);
+}
+
+void Supervisor::Add(Kind kind, std::uint32_t command, std::string_view payload) {
+  spool_->Add(kind, command, payload, now_);
+}
+
+void Supervisor::Sync() {
+  absl::Status synced = writer_->Sync();
+  if (!synced.ok()) Fail(synced);
+}
+
+void Supervisor::Report() {
+  ++status_.counter;
+  status_.last = spool_->last().value();
+  status_.test_code = sequence_->test_code();
+  status_.deploy_code = sequence_->deploy_code();
+  connection_.Send(status_);
+}
+
+void Supervisor::Fail(const absl::Status& status) {
+  ::fprintf(stderr, "waggle-shim: the spool cannot be written, the attempt is ended: %s\n",
+            status.ToString().c_str());
+  process::KillDescendants(kFailureReap);
+  tree_.RemoveCgroup();
+  ::_exit(exit_code::kStorageFailure);
+}
+
+}  // namespace waggle::shim

@@ -1,0 +1,114 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/base/clock.h"
+#include "common/base/fd.h"
+#include "common/journal/events.h"
+#include "common/journal/writer.h"
+#include "drone/shim/command.h"
+#include "drone/shim/connection.h"
+#include "drone/shim/last_line.h"
+#include "drone/shim/protocol.h"
+#include "drone/shim/sequence.h"
+#include "drone/shim/spool.h"
+#include "drone/shim/step_setup.h"
+#include "drone/shim/tree_end.h"
+
+namespace waggle::shim {
+
+// Leads one attempt from the Start frame to the final record. Single-threaded: Run() is straight-line code
+// that follows the Sequence; whenever it has to wait it calls Pump(), one turn of the event loop (poll over
+// the socket, SIGCHLD, one boot-clock timer and the pipes of the running command), which also serves the
+// daemon, the limits and the cancel. A poll over six descriptors needs no registration calls per command,
+// which epoll would.
+//
+// The daemon may come and go; only the spool matters. A spool without space blocks the job's pipes until
+// there is some; any other spool error kills the tree and ends the process with exit_code::kStorageFailure.
+class Supervisor {
+ public:
+  Supervisor(std::string directory, int listen_fd);
+
+  // Exit code of the process. 0: the final record is in the spool.
+  int Run();
+
+ private:
+  // supervisor.cc: what an attempt does.
+  void ApplyDefaults();
+  bool Open();
+  void MakeDirectories();
+  void Perform(const Sequence::Action& action);
+  void BeginPhase(Phase phase);
+  void EndPhase(const Sequence::Action& action);
+  void RunCheckout();
+  void AwaitGrant();
+  void RunStep(Phase phase, std::size_t index);
+  std::int32_t RunPrepared(StepSetup setup, const Step& step, journal::CommandEnd* end);
+  void Finish();
+  journal::Final MakeFinal();
+  void EndLeftovers();
+
+  // supervisor_loop.cc: how it waits.
+  bool MakeLoop();
+  void Pump();
+  void PumpUntil(const std::function<bool()>& condition, std::optional<Time> deadline = std::nullopt);
+  void ArmTimer();
+  Time NextDeadline() const;
+  void CheckDeadlines();
+  void CheckQuietPipes();
+  void OnExit(pid_t pid, int wait_status, const rusage& usage);
+  bool OnFrame(Frame& frame);
+  void OnCancel(const Cancel& cancel);
+  void OnOutput(Stream stream, std::string_view bytes);
+  void StopFor(Reason reason, const std::string& sentence);
+  bool CanStop() const;
+
+  // Records.
+  void Add(journal::Kind kind, std::uint32_t command, std::string_view payload);
+  void Flush();   // tries; without space the batch stays and a timer tries again
+  void Settle();  // pumps until everything is in the spool
+  void Sync();
+  void Report();  // Status frame
+  [[noreturn]] void Fail(const absl::Status& status);
+
+  const std::string directory_;
+  Connection connection_;
+  ProcessTree tree_;
+
+  // The loop.
+  UniqueFd signal_fd_, timer_fd_, null_fd_;
+  Time now_;
+  std::optional<Time> armed_;
+  std::optional<Time> wait_deadline_;  // of the PumpUntil in progress
+  std::optional<Time> retry_flush_;    // the spool had no space
+
+  // The attempt.
+  std::optional<Start> start_;
+  std::optional<Sequence> sequence_;
+  std::unique_ptr<journal::Writer> writer_;
+  std::unique_ptr<Spool> spool_;
+  Status status_;
+  Time started_, cleanup_started_;
+  bool in_cleanup_ = false;
+  bool cleanup_ended_ = false;
+  bool log_full_ = false;
+  bool late_cancel_noted_ = false;
+
+  // The running command, or the checkout (number kNoCommand).
+  std::optional<Command> command_;
+  std::uint32_t command_number_ = journal::kNoCommand;
+  bool silent_ = false;
+  std::uint64_t withheld_bytes_ = 0;
+  LastLine last_line_;  // of the checkout
+  std::uint32_t next_command_ = 0;
+
+  // Resource use of everything reaped.
+  std::uint64_t user_micros_ = 0, system_micros_ = 0, max_rss_kib_ = 0;
+};
+
+}  // namespace waggle::shim

@@ -1,0 +1,239 @@
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/limits.h"
+#include "drone/shim/supervisor.h"
+
+// The event loop of the shim: everything in here returns quickly, and only Pump() waits.
+namespace waggle::shim {
+namespace {
+
+using namespace std::chrono_literals;
+using journal::Kind;
+using journal::kNoCommand;
+
+constexpr Duration kRetryFlush = 200ms;  // a full disk is looked at again this often
+constexpr Time kNever = Time::max();
+
+// "10 min", "2 s", "300 ms": limits as people set them.
+std::string Spoken(Duration d) {
+  if (d >= 1min && d % 1min == 0ns) return absl::StrCat(d / 1min, " min");
+  if (d >= 1s && d % 1s == 0ns) return absl::StrCat(d / 1s, " s");
+  return absl::StrCat(d / 1ms, " ms");
+}
+
+// `reason` and `by` come from people; a status is one line.
+std::string OneLine(std::string text) {
+  text.resize(std::min(text.size(), limits::kReasonBytes));
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
+}
+
+timespec ToTimespec(Time t) {
+  auto nanos = t.time_since_epoch().count();
+  return {static_cast<time_t>(nanos / 1'000'000'000), static_cast<long>(nanos % 1'000'000'000)};
+}
+
+}  // namespace
+
+bool Supervisor::MakeLoop() {
+  sigset_t child;
+  ::sigemptyset(&child);
+  ::sigaddset(&child, SIGCHLD);
+  ::sigprocmask(SIG_BLOCK, &child, nullptr);
+  signal_fd_.Reset(::signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK));
+  timer_fd_.Reset(::timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK));
+  null_fd_.Reset(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  now_ = BootClock::now();
+  if (signal_fd_.valid() && timer_fd_.valid() && null_fd_.valid()) return true;
+  ::perror("waggle-shim: the event loop cannot be made");
+  return false;
+}
+
+void Supervisor::PumpUntil(const std::function<bool()>& condition, std::optional<Time> deadline) {
+  const std::optional<Time> outer = std::exchange(wait_deadline_, deadline);
+  while (!condition() && (!deadline || now_ < *deadline)) Pump();
+  wait_deadline_ = outer;
+}
+
+void Supervisor::Pump() {
+  ArmTimer();
+  // A spool without space reads no output: the job's pipes fill and it waits.
+  const bool reading = command_ && retry_flush_ == std::nullopt;
+  enum { kListen, kPeer, kSignal, kTimer, kOut, kErr, kCount };
+  pollfd fds[kCount] = {
+      {connection_.listen_fd(), POLLIN, 0},
+      {connection_.fd(), static_cast<short>(POLLIN | (connection_.wants_write() ? POLLOUT : 0)), 0},
+      {signal_fd_.get(), POLLIN, 0},
+      {timer_fd_.get(), POLLIN, 0},
+      {reading ? command_->fd(Stream::kOut) : -1, POLLIN, 0},
+      {reading ? command_->fd(Stream::kErr) : -1, POLLIN, 0},
+  };
+  if (::poll(fds, kCount, -1) < 0) return;  // EINTR: the caller's condition is looked at again
+  now_ = BootClock::now();
+
+  if (fds[kTimer].revents != 0) {
+    std::uint64_t expirations = 0;
+    if (::read(timer_fd_.get(), &expirations, sizeof expirations) > 0) armed_.reset();
+  }
+  if (fds[kOut].revents != 0 || fds[kErr].revents != 0) {
+    command_->Read(fds[kOut].revents != 0, fds[kErr].revents != 0, now_,
+                   [this](Stream stream, std::string_view bytes) { OnOutput(stream, bytes); });
+    Flush();
+  }
+  if (fds[kSignal].revents != 0) {
+    signalfd_siginfo info[8];
+    while (::read(signal_fd_.get(), info, sizeof info) > 0) {
+    }
+    tree_.Reap(now_);
+  }
+  // The old connection first: what the daemon sent before it went away still counts.
+  if (fds[kPeer].revents & (POLLIN | POLLHUP | POLLERR)) connection_.Readable();
+  if (fds[kPeer].revents & POLLOUT) connection_.Writable();
+  if (fds[kListen].revents != 0) connection_.Accept();
+  CheckDeadlines();
+}
+
+bool Supervisor::CanStop() const {
+  return spool_ && !in_cleanup_ && !sequence_->halted();
+}
+
+Time Supervisor::NextDeadline() const {
+  Time next = kNever;
+  auto consider = [&](std::optional<Time> t) {
+    if (t) next = std::min(next, *t);
+  };
+  consider(wait_deadline_);
+  consider(retry_flush_);
+  consider(tree_.deadline());
+  if (command_ && !retry_flush_) consider(command_->quiet_deadline());
+  if (CanStop()) {
+    consider(started_ + start_->wall);
+    if (command_) consider(command_->last_output() + start_->silence);
+  }
+  if (in_cleanup_ && !cleanup_ended_) consider(cleanup_started_ + start_->cleanup);
+  return next;
+}
+
+// The timer is only ever moved forward to an earlier time; one that fires too early costs a wake-up, while
+// moving it with every byte of output would cost a system call each.
+void Supervisor::ArmTimer() {
+  const Time next = NextDeadline();
+  if (next == kNever || (armed_ && *armed_ <= next)) return;
+  itimerspec spec{};
+  spec.it_value = ToTimespec(next);
+  ::timerfd_settime(timer_fd_.get(), TFD_TIMER_ABSTIME, &spec, nullptr);
+  armed_ = next;
+}
+
+void Supervisor::CheckDeadlines() {
+  if (retry_flush_ && now_ >= *retry_flush_) Flush();
+  tree_.Tick(now_);
+  CheckQuietPipes();
+  if (CanStop()) {
+    if (now_ >= started_ + start_->wall) {
+      StopFor(Reason::kTimeout,
+              absl::StrCat("the job ran longer than its limit of ", Spoken(start_->wall), " and was ended"));
+    } else if (command_ && retry_flush_) {
+      command_->TouchOutput(now_);  // it cannot write: that is not its silence
+    } else if (command_ && now_ >= command_->last_output() + start_->silence) {
+      StopFor(Reason::kSilence, absl::StrCat("no output for ", Spoken(start_->silence),
+                                             ", the job's silence limit; it was ended"));
+    }
+  }
+  if (in_cleanup_ && !cleanup_ended_ && now_ >= cleanup_started_ + start_->cleanup) {
+    cleanup_ended_ = true;
+    Add(Kind::kStatus, command_number_,
+        absl::StrCat("cleanup ran longer than its limit of ", Spoken(start_->cleanup), " and was ended"));
+    sequence_->StopCleanup();
+    tree_.Kill(now_);
+    Flush();
+  }
+}
+
+void Supervisor::CheckQuietPipes() {
+  if (!command_ || retry_flush_) return;
+  std::optional<Time> deadline = command_->quiet_deadline();
+  if (!deadline || now_ < *deadline) return;
+  command_->GiveUpPipes();
+  Add(Kind::kComment, command_number_,
+      "background processes keep the output open; what they print from here is lost");
+}
+
+void Supervisor::StopFor(Reason reason, const std::string& sentence) {
+  if (!sequence_->Stop(reason, sentence)) return;
+  Add(Kind::kStatus, command_number_, sentence);
+  tree_.End(now_, start_->interrupt, start_->terminate);
+  Flush();
+}
+
+bool Supervisor::OnFrame(Frame& frame) {
+  if (auto* start = std::get_if<Start>(&frame)) {
+    if (start_) return start->epoch == start_->epoch;  // said again by a restarted daemon
+    start_ = std::move(*start);
+    Sequence::Plan plan{.type = start_->type, .checkout = !start_->checkout.argv.empty()};
+    for (int i = 0; i < kPhaseCount; ++i) plan.steps[i] = start_->phases[i].size();
+    sequence_.emplace(plan);
+    return true;
+  }
+  if (!sequence_) return false;
+  if (std::holds_alternative<Grant>(frame)) {
+    sequence_->Granted();
+    return true;
+  }
+  if (auto* cancel = std::get_if<Cancel>(&frame)) {
+    OnCancel(*cancel);
+    return true;
+  }
+  return false;
+}
+
+// Idempotent: the queen sends a cancel again whenever it is not sure that it arrived.
+void Supervisor::OnCancel(const Cancel& cancel) {
+  std::string sentence = absl::StrCat("canceled by ", OneLine(cancel.by));
+  if (!cancel.reason.empty()) absl::StrAppend(&sentence, ": ", OneLine(cancel.reason));
+  if (sequence_->Stop(Reason::kCanceled, sentence)) {
+    tree_.Reap(now_);
+    if (tree_.empty()) return;
+    cancel.now ? tree_.Kill(now_) : tree_.End(now_, start_->interrupt, start_->terminate);
+  } else if (!in_cleanup_) {
+    if (cancel.now && tree_.ending()) tree_.Kill(now_);
+  } else if (sequence_->reason() != Reason::kCanceled && !late_cancel_noted_) {
+    late_cancel_noted_ = true;
+    Add(Kind::kStatus, command_number_,
+        absl::StrCat(sentence, "; the outcome was decided, cleanup runs to its end"));
+    Flush();
+  }
+}
+
+void Supervisor::Flush() {
+  if (!spool_ || !spool_->pending()) return;
+  const bool was_blocked = retry_flush_.has_value();
+  absl::Status flushed = spool_->Flush();
+  if (flushed.ok()) {
+    retry_flush_.reset();
+    connection_.Send(Watermark{spool_->last().value()});
+  } else if (absl::IsResourceExhausted(flushed)) {
+    retry_flush_ = now_ + kRetryFlush;
+    if (was_blocked) return;
+    ::fprintf(stderr, "waggle-shim: no space for the log, the job waits until there is: %s\n",
+              flushed.ToString().c_str());
+  } else {
+    Fail(flushed);
+  }
+}
+
+void Supervisor::Settle() {
+  Flush();
+  while (spool_->pending()) Pump();
+}
+
+}  // namespace waggle::shim

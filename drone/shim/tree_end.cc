@@ -1,0 +1,98 @@
+#include "drone/shim/tree_end.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/process/tree.h"
+
+namespace waggle::shim {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Duration kKillAgain = 10ms;      // a tree that forks while it is killed needs another sweep
+constexpr Duration kCgroupRemove = 200ms;  // the kernel may count an exited process for a moment
+
+}  // namespace
+
+void ProcessTree::Reap(Time now) {
+  for (;;) {
+    int status = 0;
+    rusage usage{};
+    pid_t pid = ::wait4(-1, &status, WNOHANG, &usage);
+    if (pid > 0) {
+      on_exit_(pid, status, usage);
+      continue;
+    }
+    if (pid < 0 && errno == EINTR) continue;
+    empty_ = pid < 0;  // ECHILD
+    break;
+  }
+  if (empty_ && ending()) {
+    took_ += now - began_;
+    stage_ = Stage::kNone;
+  }
+}
+
+void ProcessTree::End(Time now, Duration interrupt, Duration terminate) {
+  if (ending()) return;
+  began_ = now;
+  terminate_ = terminate;
+  next_ = now + interrupt;
+  Enter(Stage::kInterrupt, now);
+}
+
+void ProcessTree::Kill(Time now) {
+  if (!ending()) began_ = now;
+  Enter(Stage::kKill, now);
+}
+
+void ProcessTree::Enter(Stage stage, Time now) {
+  stage_ = stage;
+  switch (stage) {
+    case Stage::kNone:
+      return;
+    case Stage::kInterrupt:
+      process::SignalTree(::getpid(), SIGINT);
+      break;
+    case Stage::kTerminate:
+      process::SignalTree(::getpid(), SIGTERM);
+      next_ = now + terminate_;
+      break;
+    case Stage::kKill: {
+      // The sweep counts, the cgroup makes it one step; both, because a job with rights may have left the
+      // cgroup.
+      process::KillSweep(::getpid(), &killed_);
+      if (cgroup_ != nullptr) cgroup_->Kill().IgnoreError();
+      next_ = now + kKillAgain;
+      break;
+    }
+  }
+  Reap(now);
+}
+
+void ProcessTree::Tick(Time now) {
+  if (!ending() || now < next_) return;
+  Enter(stage_ == Stage::kInterrupt ? Stage::kTerminate : Stage::kKill, now);
+}
+
+std::optional<Time> ProcessTree::deadline() const {
+  if (!ending()) return std::nullopt;
+  return next_;
+}
+
+std::uint32_t ProcessTree::left() const {
+  return empty_ ? 0 : static_cast<std::uint32_t>(process::Descendants(::getpid()).size());
+}
+
+void ProcessTree::RemoveCgroup() {
+  if (cgroup_ == nullptr) return;
+  absl::Status removed = cgroup_->Remove(kCgroupRemove);
+  if (!removed.ok()) ::fprintf(stderr, "waggle-shim: %s\n", removed.ToString().c_str());
+  cgroup_.reset();
+}
+
+}  // namespace waggle::shim

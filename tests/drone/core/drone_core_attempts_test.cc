@@ -1,0 +1,273 @@
+#include "tests/drone/core/core_fixture.h"
+
+namespace waggle::drone {
+namespace {
+
+using testing::HasSubstr;
+
+class AttemptsTest : public CoreTest {};
+
+TEST_F(AttemptsTest, AnAssignmentIsStartedThenAccepted) {
+  Connect();
+  AssignOnly(7);
+  ASSERT_EQ(Count<effect::StartAttempt>(), 1u);
+  EXPECT_EQ(All<effect::StartAttempt>()[0].assign.document, "document");
+  EXPECT_TRUE(Sent<Accept>().empty()) << "accepted before the shim runs";
+  Step(event::Started{Epoch(7), JobId(3)});
+  ASSERT_EQ(Sent<Accept>().size(), 1u);
+  EXPECT_EQ(Sent<Accept>()[0].epoch, Epoch(7));
+  EXPECT_EQ(Sent<Accept>()[0].received, 1000);
+}
+
+TEST_F(AttemptsTest, ASecondAssignOfAHeldEpochIsAcceptedAgainAndStartsNothing) {
+  Connect();
+  Run(7);
+  AssignOnly(7);
+  EXPECT_EQ(Count<effect::StartAttempt>(), 0u);
+  ASSERT_EQ(Sent<Accept>().size(), 1u);
+  EXPECT_EQ(core_.held(), 1u);
+}
+
+TEST_F(AttemptsTest, ASecondAssignWhileStartingGetsOneAcceptOnly) {
+  Connect();
+  AssignOnly(7);
+  AssignOnly(7);
+  EXPECT_TRUE(said_.empty());
+  Step(event::Started{Epoch(7), JobId(3)});
+  EXPECT_EQ(Sent<Accept>().size(), 1u);
+}
+
+TEST_F(AttemptsTest, AboveCapacityIsRejectedUntilATreeIsGone) {
+  Connect();
+  Run(1);
+  Run(2);
+  AssignOnly(3);
+  ASSERT_EQ(Sent<Reject>().size(), 1u);
+  EXPECT_THAT(Sent<Reject>()[0].reason, HasSubstr("no free slot: 2 of 2"));
+  Status(1, HeldState::kFinished, 5);
+  EXPECT_EQ(core_.running(), 1u);
+  Run(3);
+  EXPECT_EQ(core_.held(), 3u);
+}
+
+TEST_F(AttemptsTest, AFailedStartIsRejectedWithItsReasonAndForgotten) {
+  Connect();
+  AssignOnly(7);
+  Step(event::StartFailed{Epoch(7), "the job document cannot be decoded"});
+  ASSERT_EQ(Sent<Reject>().size(), 1u);
+  EXPECT_EQ(Sent<Reject>()[0].reason, "the job document cannot be decoded");
+  EXPECT_EQ(core_.held(), 0u);
+}
+
+TEST_F(AttemptsTest, StatusesReachTheQueenWithTheirCounterAndTimes) {
+  Connect();
+  Run(7);
+  Status(7, HeldState::kCleaning, 4);
+  ASSERT_EQ(Sent<Held>().size(), 1u);
+  const Held held = Sent<Held>()[0];
+  EXPECT_EQ(held.state, HeldState::kCleaning);
+  EXPECT_EQ(held.received, 1000);
+  EXPECT_EQ(held.started, 2000);
+  EXPECT_EQ(held.counter, counter_);
+}
+
+TEST_F(AttemptsTest, AStaleStatusOfTheShimChangesNothing) {
+  Connect();
+  Run(7);
+  Status(7, HeldState::kCleaning, 4);
+  counter_ -= 2;
+  Status(7, HeldState::kAccepted, 1);
+  EXPECT_TRUE(Sent<Held>().empty());
+}
+
+TEST_F(AttemptsTest, VerdictDeletesOnceTheShimIsGone) {
+  Connect();
+  Run(7);
+  Status(7, HeldState::kFinished, 9);
+  Hear(Verdict{Epoch(7), JobState::kPassed});
+  EXPECT_EQ(Count<effect::DeleteAttempt>(), 0u) << "the shim is still there";
+  EXPECT_EQ(Count<effect::KillTree>(), 0u) << "it leaves by itself";
+  Gone(7, HeldState::kFinished, 9);
+  ASSERT_EQ(Count<effect::DeleteAttempt>(), 1u);
+  EXPECT_EQ(core_.held(), 0u);
+}
+
+TEST_F(AttemptsTest, AShimThatStaysAfterTheVerdictIsKilled) {
+  Connect();
+  Run(7);
+  Status(7, HeldState::kFinished, 9);
+  Hear(Verdict{Epoch(7), JobState::kPassed});
+  ASSERT_TRUE(wake_.has_value());
+  const Time verdict = now_;
+  bool killed = false;
+  while (!killed) {
+    Sleep();
+    killed = Count<effect::KillTree>() > 0;
+  }
+  EXPECT_EQ(now_, verdict + kShimLeaves);
+}
+
+TEST_F(AttemptsTest, FencedKillsThenDeletesAndSaysNothingMore) {
+  Connect();
+  Run(7);
+  Hear(Fenced{Epoch(7)});
+  EXPECT_EQ(Count<effect::KillTree>(), 1u);
+  EXPECT_EQ(Count<effect::DeleteAttempt>(), 0u);
+  Watermark(7, 100);
+  EXPECT_EQ(Count<effect::SendRecords>(), 0u);
+  Gone(7, HeldState::kLost, 100, "killed");
+  EXPECT_TRUE(Sent<ShimLost>().empty());
+  EXPECT_EQ(Count<effect::DeleteAttempt>(), 1u);
+}
+
+TEST_F(AttemptsTest, FencedWhileStartingKillsAsSoonAsItRuns) {
+  Connect();
+  AssignOnly(7);
+  Hear(Fenced{Epoch(7)});
+  EXPECT_EQ(Count<effect::DeleteAttempt>(), 0u);
+  Step(event::Started{Epoch(7), JobId(3)});
+  EXPECT_TRUE(Sent<Accept>().empty());
+  EXPECT_EQ(Count<effect::KillTree>(), 1u);
+  Gone(7, HeldState::kLost, 0);
+  EXPECT_EQ(Count<effect::DeleteAttempt>(), 1u);
+}
+
+TEST_F(AttemptsTest, ForgetOfALiveAttemptEndsIt) {
+  Connect();
+  Run(7);
+  Hear(Forget{Epoch(7)});
+  EXPECT_EQ(Count<effect::KillTree>(), 1u);
+}
+
+TEST_F(AttemptsTest, MessagesAboutUnknownEpochsChangeNothing) {
+  Connect();
+  for (ControlDown m : {ControlDown(Cancel{Epoch(99), "a", "b", true}), ControlDown(Grant{Epoch(99)}),
+                        ControlDown(Verdict{Epoch(99), JobState::kPassed}), ControlDown(Forget{Epoch(99)}),
+                        ControlDown(Fenced{Epoch(99)})}) {
+    Hear(m);
+    EXPECT_TRUE(said_.empty());
+  }
+  Status(99, HeldState::kRunning, 1);
+  EXPECT_TRUE(said_.empty());
+  Watermark(99, 5);
+  Gone(99, HeldState::kLost, 5);
+  EXPECT_TRUE(said_.empty());
+  EXPECT_EQ(core_.held(), 0u);
+}
+
+TEST_F(AttemptsTest, CancelBeforeTheShimConnectsIsDeliveredAtConnect) {
+  Connect();
+  AssignOnly(7);
+  Hear(Cancel{Epoch(7), "ada", "typo", false});
+  EXPECT_EQ(Count<effect::CancelShim>(), 0u);
+  Step(event::Started{Epoch(7), JobId(3)});
+  EXPECT_EQ(Count<effect::CancelShim>(), 0u);
+  Step(event::ShimConnected{Epoch(7)});
+  ASSERT_EQ(Count<effect::CancelShim>(), 1u);
+  EXPECT_EQ(All<effect::CancelShim>()[0].cancel.by, "ada");
+  Step(event::ShimDisconnected{Epoch(7)});
+  Step(event::ShimConnected{Epoch(7)});
+  EXPECT_EQ(Count<effect::CancelShim>(), 1u) << "a new connection hears it again";
+}
+
+TEST_F(AttemptsTest, CancelNowIsNotWeakenedByALaterPoliteOne) {
+  Connect();
+  Run(7);
+  Hear(Cancel{Epoch(7), "ada", "", true});
+  EXPECT_EQ(Count<effect::CancelShim>(), 1u);
+  Hear(Cancel{Epoch(7), "ada", "", false});
+  EXPECT_EQ(Count<effect::CancelShim>(), 0u);
+}
+
+TEST_F(AttemptsTest, AGrantReachesTheShimWhenItWaitsForIt) {
+  Connect();
+  Run(7);
+  Hear(Grant{Epoch(7)});
+  EXPECT_EQ(Count<effect::GrantShim>(), 0u);
+  Status(7, HeldState::kRunning, 3, /*wants_grant=*/true);
+  EXPECT_EQ(Count<effect::GrantShim>(), 1u);
+  EXPECT_TRUE(Sent<Held>()[0].wants_grant);
+  Status(7, HeldState::kGranted, 4);
+  EXPECT_EQ(Count<effect::GrantShim>(), 0u);
+}
+
+TEST_F(AttemptsTest, AShimThatDiesIsReportedLostOnce) {
+  Connect();
+  Run(7);
+  Watermark(7, 6);
+  Gone(7, HeldState::kLost, 4, "the shim was killed by signal 9 (Killed)");
+  ASSERT_EQ(Sent<ShimLost>().size(), 1u);
+  EXPECT_EQ(Sent<ShimLost>()[0].last, Seq(4));
+  EXPECT_THAT(Sent<ShimLost>()[0].detail, HasSubstr("signal 9"));
+  EXPECT_EQ(core_.running(), 0u);
+  Gone(7, HeldState::kLost, 4);
+  EXPECT_TRUE(said_.empty());
+}
+
+TEST_F(AttemptsTest, AShimThatLeftItsFinalIsFinishedWithACounterAboveItsOwn) {
+  Connect();
+  Run(7);
+  Gone(7, HeldState::kFinished, 12);
+  ASSERT_EQ(Sent<Held>().size(), 1u);
+  EXPECT_EQ(Sent<Held>()[0].state, HeldState::kFinished);
+  EXPECT_EQ(Sent<Held>()[0].counter, kCounterAfterShim);
+  EXPECT_EQ(Sent<Held>()[0].last, Seq(12));
+}
+
+TEST_F(AttemptsTest, DrainTakesNoWorkAndExitsWhenNothingIsHeld) {
+  Connect();
+  Run(7);
+  Step(event::Drain{});
+  ASSERT_EQ(Sent<Info>().size(), 1u);
+  EXPECT_EQ(Sent<Info>()[0].capacity, 0u);
+  AssignOnly(8);
+  EXPECT_THAT(Sent<Reject>().at(0).reason, HasSubstr("draining"));
+  Status(7, HeldState::kFinished, 3);
+  EXPECT_EQ(Count<effect::Exit>(), 0u) << "its log is not delivered";
+  Gone(7, HeldState::kFinished, 3);
+  Hear(Verdict{Epoch(7), JobState::kPassed});
+  ASSERT_EQ(Count<effect::Exit>(), 1u);
+  EXPECT_EQ(All<effect::Exit>()[0].code, 0);
+}
+
+TEST_F(AttemptsTest, ASecondDrainCancelsNowAndLeavesWithinItsBound) {
+  Connect();
+  Run(7);
+  Step(event::Drain{});
+  const Time asked = now_;
+  Step(event::Drain{});
+  ASSERT_EQ(Count<effect::CancelShim>(), 1u);
+  EXPECT_TRUE(All<effect::CancelShim>()[0].cancel.now);
+  EXPECT_EQ(All<effect::CancelShim>()[0].cancel.reason, "the drone is stopping");
+  while (Count<effect::Exit>() == 0) {
+    Sleep();
+    ASSERT_LE(now_, asked + kStopWait);
+  }
+  EXPECT_EQ(All<effect::Exit>()[0].code, 1);
+  EXPECT_EQ(Count<effect::KillTree>(), 1u);
+}
+
+TEST_F(AttemptsTest, StopWithEverythingDeliveredExitsClean) {
+  Connect();
+  Run(7);
+  Step(event::Stop{});
+  EXPECT_EQ(Sent<Info>().at(0).capacity, 0u);
+  Status(7, HeldState::kFinished, 3);
+  Gone(7, HeldState::kFinished, 3);
+  Hear(Verdict{Epoch(7), JobState::kCanceled});
+  EXPECT_EQ(All<effect::Exit>().at(0).code, 0);
+}
+
+TEST_F(AttemptsTest, DetachLeavesAtOnceAndTouchesNothing) {
+  Connect();
+  Run(7);
+  Step(event::Detach{});
+  EXPECT_EQ(All<effect::Exit>().at(0).code, 0);
+  EXPECT_EQ(Count<effect::KillTree>(), 0u);
+  EXPECT_EQ(Count<effect::CancelShim>(), 0u);
+  Step(event::Timer{});
+  EXPECT_TRUE(said_.empty());
+}
+
+}  // namespace
+}  // namespace waggle::drone

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/journal/events.h"
+#include "common/journal/record.h"
+#include "common/process/spawn.h"
+#include "drone/shim/protocol.h"
+
+namespace waggle::shim {
+
+struct Record {
+  journal::RecordHeader header;
+  std::string payload;
+};
+
+// A real waggle-shim in a fresh attempt directory, with this process as its daemon. Every wait has a
+// deadline.
+class ShimProcess {
+ public:
+  ShimProcess();
+  ~ShimProcess();  // kills it if it still runs
+
+  // A Start with a small environment, short escalation and the directories of this attempt.
+  Start NewStart(JobType type = JobType::kTest) const;
+
+  void Connect();
+  void Disconnect() {
+    peer_.Reset();
+    reader_ = FrameReader();
+  }
+  void Send(const Frame& frame) { SendBytes(EncodeFrame(frame)); }
+  void SendBytes(std::string_view bytes);
+  // The next Status that meets `condition`; others are passed over. Watermarks are remembered.
+  std::optional<Status> AwaitStatus(const std::function<bool(const Status&)>& condition);
+  bool AwaitEnd();  // the connection was closed by the shim
+  std::uint64_t watermark() const { return watermark_; }
+
+  // Exit code of the shim (128 + signal), −1 at the deadline.
+  int AwaitExit();
+  // Connect, Send(start), AwaitExit.
+  int RunToEnd(const Start& start);
+
+  // The journal as it is now: checks order, offsets and checksums.
+  std::vector<Record> Records() const;
+  bool AwaitRecords(const std::function<bool(const std::vector<Record>&)>& condition) const;
+  bool AwaitOutput(const std::string& text) const;
+
+  std::string Output(journal::Kind kind, std::optional<std::uint32_t> command = std::nullopt) const;
+  std::string Out() const { return Output(journal::Kind::kStdout); }
+  std::string Err() const { return Output(journal::Kind::kStderr); }
+  // "phase test", "start 0", "out", "end 0 7", "phase test end 7 cleanup", "status …", "final": one line per
+  // record.
+  std::vector<std::string> Transcript() const;
+  std::vector<journal::CommandEnd> Ends() const;
+  std::vector<std::string> Texts(journal::Kind kind) const;
+  std::optional<journal::Final> Final() const;
+
+  const std::string& dir() const { return dir_; }
+  pid_t pid() const { return process_.pid; }
+  std::string ShimLog() const;
+
+ private:
+  bool ReadMore(Time deadline);  // false: deadline or end
+
+  std::string dir_;
+  UniqueFd listen_, peer_;
+  process::Process process_;
+  bool reaped_ = false;
+  FrameReader reader_;
+  std::uint64_t watermark_ = 0;
+};
+
+Step Script(std::string text, std::string name = "");
+bool Eventually(const std::function<bool()>& condition);
+// No process with this attempt's key is left.
+bool NoneMarked(const std::string& key);
+
+}  // namespace waggle::shim

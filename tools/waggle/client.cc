@@ -1,0 +1,138 @@
+#include "tools/waggle/client.h"
+
+#include <fcntl.h>
+#include <grpcpp/grpcpp.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cctype>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+#include <string_view>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/limits.h"
+#include "common/base/status_macros.h"
+#include "waggle/v1/queen.grpc.pb.h"
+
+namespace waggle::cli {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kConnectDeadline = 5s;
+constexpr auto kCallDeadline = 30s;
+constexpr auto kLongCallDeadline = 10min;  // a fetch of the repository, or the reading of a whole log
+constexpr int kReceiveBytes = 16 * static_cast<int>(limits::kMiB);
+constexpr std::size_t kSocketPathBytes = sizeof(sockaddr_un::sun_path) - 1;
+
+// gRPC reads a target as a URI and decodes it.
+std::string Target(std::string_view path) {
+  std::string target = "unix:";
+  for (char c : path) {
+    bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+                 std::string_view("/-._~").find(c) != std::string_view::npos;
+    if (plain) {
+      target.push_back(c);
+    } else {
+      absl::StrAppend(&target, "%", absl::Hex(static_cast<unsigned char>(c), absl::kZeroPad2));
+    }
+  }
+  return target;
+}
+
+absl::Status Unreachable(const Address& address, std::string_view why) {
+  return absl::UnavailableError(absl::StrCat(
+      "cannot reach the queen at ", address.socket, " (", std::string(why), ")\nthe address comes from ",
+      address.origin, "\nnext: start her with `queen serve`, or name her socket with --queen"));
+}
+
+// Knocks with a bare connect(2), because its errno says why; gRPC would only retry until the deadline.
+absl::Status Knock(const Address& address, const std::string& path) {
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  std::memcpy(name.sun_path, path.data(), path.size());
+  UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return ErrnoStatus("socket", path);
+  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0 || errno == EAGAIN) {
+    return absl::OkStatus();  // EAGAIN: her backlog is full, so she is there
+  }
+  int error = errno;
+  if (error == EACCES || error == EPERM) {
+    return absl::PermissionDeniedError(absl::StrCat(
+        "you may not use the queen's socket ", address.socket, "\nits file permissions decide who may; ",
+        "the address comes from ", address.origin, "\nnext: ask her administrator for access"));
+  }
+  return Unreachable(address, error == ECONNREFUSED ? "nobody listens there" : std::strerror(error));
+}
+
+absl::Status ToAbsl(const grpc::Status& status) {
+  if (status.ok()) return absl::OkStatus();
+  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+}
+
+template <typename Stub, typename Request, typename Response>
+absl::Status Call(const std::unique_ptr<Stub>& stub,
+                  grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                  const Request& request, Response* response,
+                  std::chrono::milliseconds deadline = kCallDeadline) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + deadline);
+  return ToAbsl(((*stub).*method)(&context, request, response));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const Address& address) {
+  std::unique_ptr<Client> client(new Client);
+  std::string path = address.socket;
+  if (path.size() > kSocketPathBytes) {
+    std::filesystem::path full(path);
+    client->directory_.Reset(open(full.parent_path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!client->directory_.valid()) return Unreachable(address, std::strerror(errno));
+    path = absl::StrCat("/proc/self/fd/", client->directory_.get(), "/", full.filename().string());
+    if (path.size() > kSocketPathBytes) return Unreachable(address, "the file name is too long for a socket");
+  }
+  RETURN_IF_ERROR(Knock(address, path));
+
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kReceiveBytes);
+  auto millis = [](auto d) { return static_cast<int>(std::chrono::milliseconds(d).count()); };
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, millis(limits::kBackoffMin));
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, millis(limits::kBackoffMin));
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, millis(limits::kBackoffMax));
+  client->channel_ = grpc::CreateCustomChannel(Target(path), grpc::InsecureChannelCredentials(), arguments);
+  if (!client->channel_->WaitForConnected(std::chrono::system_clock::now() + kConnectDeadline)) {
+    return Unreachable(address, "no answer within 5 s");
+  }
+  return client;
+}
+
+absl::Status Client::SubmitRun(const v1::SubmitRunRequest& request, v1::SubmitRunResponse* response) {
+  return Call(v1::Runs::NewStub(channel_), &v1::Runs::Stub::Submit, request, response, kLongCallDeadline);
+}
+absl::Status Client::SubmitJob(const v1::SubmitJobRequest& request, v1::Job* response) {
+  return Call(v1::Jobs::NewStub(channel_), &v1::Jobs::Stub::Submit, request, response);
+}
+absl::Status Client::GetJob(const v1::GetJobRequest& request, v1::Job* response) {
+  return Call(v1::Jobs::NewStub(channel_), &v1::Jobs::Stub::Get, request, response);
+}
+absl::Status Client::ListJobs(const v1::ListJobsRequest& request, v1::ListJobsResponse* response) {
+  return Call(v1::Jobs::NewStub(channel_), &v1::Jobs::Stub::List, request, response);
+}
+absl::Status Client::CancelJob(const v1::CancelJobRequest& request, v1::Job* response) {
+  return Call(v1::Jobs::NewStub(channel_), &v1::Jobs::Stub::Cancel, request, response);
+}
+absl::Status Client::Outline(const v1::OutlineRequest& request, v1::OutlineResponse* response) {
+  return Call(v1::Logs::NewStub(channel_), &v1::Logs::Stub::Outline, request, response);
+}
+absl::Status Client::Verify(const v1::VerifyRequest& request, v1::VerifyResponse* response) {
+  return Call(v1::Logs::NewStub(channel_), &v1::Logs::Stub::Verify, request, response, kLongCallDeadline);
+}
+absl::Status Client::ListDrones(v1::ListDronesResponse* response) {
+  return Call(v1::Fleet::NewStub(channel_), &v1::Fleet::Stub::List, v1::ListDronesRequest(), response);
+}
+
+}  // namespace waggle::cli

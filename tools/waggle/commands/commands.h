@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tools/waggle/follow.h"
+
+// One function per verb: does it, prints, returns the exit code. Arguments are as typed; each function reads
+// them.
+namespace waggle::cli {
+
+class Session;
+
+struct SubmitOptions {
+  std::string ref;
+  std::string repo;
+  std::string job_file;  // a job document as JSON, "-" = standard input; "" = submit a run
+  std::string message;
+  bool watch = false;
+  Prefix prefix = Prefix::kAuto;
+};
+int RunSubmit(Session& session, const SubmitOptions& options);
+
+struct WatchOptions {
+  std::string target;
+  Prefix prefix = Prefix::kAuto;
+};
+int RunWatch(Session& session, const WatchOptions& options);
+
+struct LogsOptions {
+  std::string job;
+  std::uint32_t attempt = 0;
+  bool follow = false;
+  bool raw = false;
+  std::string stream;      // "", "stdout" or "stderr"
+  std::string lines;       // "A-B"
+  std::uint64_t last = 0;  // only so many lines from the end; 0 = all
+};
+int RunLogs(Session& session, const LogsOptions& options);
+
+struct JobsOptions {
+  std::vector<std::string> states;
+  std::uint32_t limit = 50;
+  std::string run;
+};
+int RunJobs(Session& session, const JobsOptions& options);
+
+int RunShow(Session& session, const std::string& job);
+
+struct CancelOptions {
+  std::string target;
+  std::string reason;
+  bool now = false;
+};
+int RunCancel(Session& session, const CancelOptions& options);
+
+int RunDrones(Session& session);
+
+int RunVerify(Session& session, const std::string& job);
+
+}  // namespace waggle::cli

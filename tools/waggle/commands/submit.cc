@@ -1,0 +1,145 @@
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/clock.h"
+#include "common/base/fd.h"
+#include "common/base/limits.h"
+#include "common/base/status_macros.h"
+#include "common/wire/job_document.h"
+#include "tools/waggle/client.h"
+#include "tools/waggle/commands/commands.h"
+#include "tools/waggle/git.h"
+#include "tools/waggle/json.h"
+#include "tools/waggle/render.h"
+#include "tools/waggle/session.h"
+#include "waggle/v1/queen.pb.h"
+
+namespace waggle::cli {
+namespace {
+
+constexpr std::size_t kJobFileBytes = 1 * limits::kMiB;  // JSON of a document that may have 192 KiB encoded
+constexpr std::size_t kShortId = 8;
+
+void FillTrigger(const SubmitOptions& options, v1::Trigger* trigger) {
+  if (trigger->type().empty()) trigger->set_type("manual");
+  if (!options.message.empty()) trigger->set_message(options.message);
+  if (trigger->timestamp() == 0) trigger->set_timestamp(WallNow());
+  if (trigger->source_case() == v1::Trigger::SOURCE_NOT_SET) trigger->mutable_api()->set_app("waggle");
+}
+
+absl::StatusOr<std::string> ReadStandardInput() {
+  std::string text;
+  char buffer[16 * 1024];
+  while (true) {
+    ssize_t n = read(STDIN_FILENO, buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return ErrnoStatus("read", "standard input");
+    if (n == 0) return text;
+    text.append(buffer, static_cast<std::size_t>(n));
+    if (text.size() > kJobFileBytes) return absl::ResourceExhaustedError("standard input: more than 1 MiB");
+  }
+}
+
+// Narration goes aside when standard output belongs to the job's bytes.
+Output& Place(Session& session, bool watch) {
+  return watch ? session.err : session.out;
+}
+
+// One object; in a watch the first line of its events.
+void PutJson(Session& session, const SubmitOptions& options, const Json& fields) {
+  if (!options.watch) return session.out.Write(Pretty(fields));
+  Json line = Json::object();
+  line["event"] = "submitted";
+  for (auto& [key, value] : fields.items()) line[key] = value;
+  session.out.Write(Compact(line) + "\n");
+}
+
+absl::StatusOr<v1::JobDocument> ReadDocument(const SubmitOptions& options) {
+  absl::StatusOr<std::string> text =
+      options.job_file == "-" ? ReadStandardInput() : ReadFile(options.job_file, kJobFileBytes);
+  if (!text.ok()) return text.status();
+  v1::JobDocument document;
+  absl::Status status = wire::DocumentFromJson(*text, &document);
+  if (!status.ok()) {
+    std::string name = options.job_file == "-" ? "standard input" : options.job_file;
+    return absl::InvalidArgumentError(absl::StrCat(name, " is not a job document\n", status.message()));
+  }
+  FillTrigger(options, document.mutable_trigger());
+  return document;
+}
+
+int SubmitDocument(Session& session, const SubmitOptions& options) {
+  v1::SubmitJobRequest request;
+  absl::StatusOr<v1::JobDocument> document = ReadDocument(options);
+  if (!document.ok()) return session.FailUsage(document.status());
+  *request.mutable_document() = *std::move(document);
+  absl::StatusOr<Client*> client = session.Connect();
+  if (!client.ok()) return session.Fail(client.status());
+  v1::Job job;
+  absl::Status status = (*client)->SubmitJob(request, &job);
+  if (!status.ok()) return session.Fail(status);
+  if (session.options.json) {
+    PutJson(session, options, ToJson(job));
+  } else if (!session.options.quiet && !options.watch) {
+    session.out.Write(StateLine(job) + "\n");
+  }
+  if (!options.watch) return session.Done();
+  return Follow(session, **client, {job}, 0, 0, options.prefix);
+}
+
+void SayRun(Session& session, const v1::SubmitRunResponse& run, bool watch) {
+  Output& place = Place(session, watch);
+  place.Write(absl::StrCat("run r", run.run(), ": ", Plural(run.jobs_size(), "job"), " at ",
+                           run.commit().substr(0, kShortId), "\n"));
+  if (watch) return;  // the watch says the state of each
+  for (const v1::Job& job : run.jobs()) place.Write(StateLine(job) + "\n");
+}
+
+int SubmitRun(Session& session, const SubmitOptions& options) {
+  absl::StatusOr<Source> source = ResolveSource(options.repo, options.ref);
+  if (absl::IsInvalidArgument(source.status())) return session.FailUsage(source.status());
+  if (!source.ok()) return session.Fail(source.status());
+  v1::SubmitRunRequest request;
+  request.mutable_repo()->set_url(source->url);
+  request.mutable_ref()->set_branch(source->branch);
+  request.mutable_ref()->set_id(source->id);
+  request.mutable_ref()->set_fetch(source->fetch);
+  FillTrigger(options, request.mutable_trigger());
+  request.mutable_trigger()->mutable_author()->set_name(source->author_name);
+  request.mutable_trigger()->mutable_author()->set_email(source->author_email);
+
+  absl::StatusOr<Client*> client = session.Connect();
+  if (!client.ok()) return session.Fail(client.status());
+  if (source->changed_files > 0 && !session.options.quiet) {
+    session.err.Write(
+        absl::StrCat("warning: not included: ", Plural(source->changed_files, "changed file"), "\n"));
+    session.err.Flush();
+  }
+  v1::SubmitRunResponse run;
+  absl::Status status = (*client)->SubmitRun(request, &run);
+  if (!status.ok()) return session.Fail(status);
+  if (session.options.json) {
+    PutJson(session, options, ToJson(run));
+  } else if (!session.options.quiet) {
+    SayRun(session, run, options.watch);
+  }
+  if (!options.watch || run.jobs().empty()) return session.Done();
+  std::vector<v1::Job> jobs(run.jobs().begin(), run.jobs().end());
+  return Follow(session, **client, jobs, 0, run.run(), options.prefix);
+}
+
+}  // namespace
+
+int RunSubmit(Session& session, const SubmitOptions& options) {
+  if (options.job_file.empty()) return SubmitRun(session, options);
+  if (!options.ref.empty() || !options.repo.empty()) {
+    return session.FailUsage(
+        absl::InvalidArgumentError("--job names a whole job document; REF and --repo do not go with "
+                                   "it\nnext: put repo and ref into the document"));
+  }
+  return SubmitDocument(session, options);
+}
+
+}  // namespace waggle::cli

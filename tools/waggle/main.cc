@@ -1,0 +1,271 @@
+// waggle, the command line people use: flags only. Each verb lives in commands/.
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdlib>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/vocabulary.h"
+#include "tools/waggle/commands/commands.h"
+#include "tools/waggle/session.h"
+
+namespace waggle::cli {
+namespace {
+
+constexpr char kVersion[] = "waggle " WAGGLE_VERSION " (api v1, " WAGGLE_BUILD ")";
+
+// Help with the examples first.
+class ExamplesFirst : public CLI::Formatter {
+ public:
+  void Add(const CLI::App* app, std::string examples) { examples_[app] = std::move(examples); }
+  std::string make_description(const CLI::App* app) const override {
+    auto found = examples_.find(app);
+    std::string text = app->get_description() + "\n";
+    return found == examples_.end() ? text : text + "\nExamples:\n" + found->second + "\n";
+  }
+
+ private:
+  std::map<const CLI::App*, std::string> examples_;
+};
+
+// Everything the flags fill in.
+struct Arguments {
+  GlobalOptions global;
+  SubmitOptions submit;
+  WatchOptions watch;
+  LogsOptions logs;
+  JobsOptions jobs;
+  CancelOptions cancel;
+  std::string show_job, verify_job;
+};
+
+// --NAME auto|always|never, into one of the enums that have these three values.
+template <typename Enum>
+void AddWhen(CLI::App* app, const char* name, Enum* value, const char* what) {
+  auto set = [value](const std::string& word) {
+    *value = word == "always" ? Enum::kAlways : word == "never" ? Enum::kNever : Enum::kAuto;
+  };
+  app->add_option_function<std::string>(name, set, what)
+      ->check(CLI::IsMember(std::vector<std::string>{"auto", "always", "never"}))
+      ->type_name("WHEN");
+}
+
+// The flag tree, bound to one Arguments. Lives as long as the parse and what it runs.
+class Flags {
+ public:
+  Flags()
+      : formatter_(std::make_shared<ExamplesFirst>()),
+        app_("Sends jobs to the hive and shows what becomes of them.") {
+    app_.name("waggle");
+    app_.formatter(formatter_);
+    app_.require_subcommand(1);
+    app_.fallthrough();
+    app_.set_version_flag("--version", kVersion);
+    app_.set_help_flag("-h,--help", "Print this help and exit");
+    formatter_->Add(&app_,
+                    "  waggle submit --watch        run .waggle.yml at the current commit and follow it\n"
+                    "  waggle jobs                  the newest jobs and why they wait\n"
+                    "  waggle logs 12               what job 12 printed\n");
+    AddGlobal();
+    AddSubmit();
+    AddWatch();
+    AddLogs();
+    AddLists();
+    AddCancel();
+    AddVerify();
+  }
+
+  void Parse(int argc, char** argv) { app_.parse(argc, argv); }
+  int Exit(const CLI::ParseError& error) { return app_.exit(error); }
+
+  int Run() {
+    if (app_.got_subcommand("watch")) arguments_.global.mirroring = true;
+    if (app_.got_subcommand("submit")) arguments_.global.mirroring = arguments_.submit.watch;
+    Session session(arguments_.global);
+    return run_(session);
+  }
+
+ private:
+  CLI::App* Verb(const char* name, const char* what, const char* examples, std::function<int(Session&)> run) {
+    CLI::App* verb = app_.add_subcommand(name, what);
+    formatter_->Add(verb, examples);
+    verb->callback([this, run = std::move(run)] { run_ = run; });
+    return verb;
+  }
+
+  void AddGlobal() {
+    GlobalOptions& g = arguments_.global;
+    app_.add_option("--queen", g.queen,
+                    "Where the queen listens: her socket, or her data directory [WAGGLE_QUEEN]")
+        ->type_name("ADDRESS");
+    app_.add_option_function<std::string>(
+            "-o,--output", [&g](const std::string& form) { g.json = form == "json"; },
+            "text (default) or json; a watch prints one object per line")
+        ->check(CLI::IsMember({"text", "json"}))
+        ->type_name("FORM");
+    app_.add_flag("-q,--quiet", g.quiet, "Results and errors only");
+    app_.add_flag("-v,--verbose", g.verbose, "Also phases and commands that passed");
+    AddWhen(&app_, "--color", &g.color, "Colours; auto: on a terminal without NO_COLOR");
+  }
+
+  void AddSubmit() {
+    SubmitOptions& o = arguments_.submit;
+    CLI::App* verb =
+        Verb("submit", "Start a run of a repository, or one job from a document",
+             "  waggle submit                        the commit that is checked out here\n"
+             "  waggle submit v1.2 --watch           a tag; leaves with the exit code of the job\n"
+             "  waggle submit main --repo https://git.example.com/team/shop\n"
+             "  waggle submit --job job.json -w      one job, no pipeline file\n",
+             [&o](Session& session) { return RunSubmit(session, o); });
+    verb->add_option("REF", o.ref, "Branch, tag or commit (default: what is checked out)");
+    verb->add_option("--repo", o.repo, "Repository (default: the one around the current directory)")
+        ->type_name("PATH|URL");
+    verb->add_flag("-w,--watch", o.watch, "Follow the output and leave with the result");
+    verb->add_option("--job", o.job_file, "Submit this job document (JSON; - = standard input)")
+        ->type_name("FILE");
+    verb->add_option("-m,--message", o.message, "Shown with the run")->type_name("TEXT");
+    AddPrefix(verb, &o.prefix);
+  }
+
+  void AddWatch() {
+    WatchOptions& o = arguments_.watch;
+    CLI::App* verb = Verb("watch", "Follow a job or a run to its end; leaves with the result",
+                          "  waggle watch 12              output on stdout, what happens on stderr\n"
+                          "  waggle watch r5              all jobs of run 5\n"
+                          "  waggle watch @last           the newest job\n",
+                          [&o](Session& session) { return RunWatch(session, o); });
+    verb->add_option("JOB", o.target, "12, 12@2 (second attempt), @last, or a run: r5")->required();
+    AddPrefix(verb, &o.prefix);
+  }
+
+  void AddLogs() {
+    LogsOptions& o = arguments_.logs;
+    CLI::App* verb = Verb("logs", "Print what a job printed",
+                          "  waggle logs 12               all of it, with the commands' names and codes\n"
+                          "  waggle logs 12 --raw         its bytes and nothing else\n"
+                          "  waggle logs 12 --lines 210-240\n"
+                          "  waggle logs 12@1 -n 20       the end of the first attempt\n",
+                          [&o](Session& session) { return RunLogs(session, o); });
+    verb->add_option("JOB", o.job, "12, 12@2 (second attempt) or @last")->required();
+    verb->add_flag("-f,--follow", o.follow, "Wait for more until the job ends");
+    verb->add_flag("--raw", o.raw, "Exactly the bytes of the job, both streams in order");
+    verb->add_option("--stream", o.stream, "Only this stream: stdout or stderr")
+        ->check(CLI::IsMember({"stdout", "stderr"}))
+        ->type_name("NAME");
+    verb->add_option("--lines", o.lines, "Only these lines")->type_name("A-B");
+    verb->add_option("--attempt", o.attempt, "Of this attempt")->check(CLI::PositiveNumber)->type_name("N");
+    verb->add_option("-n", o.last, "Only the last N lines")->check(CLI::PositiveNumber)->type_name("N");
+  }
+
+  void AddLists() {
+    JobsOptions& o = arguments_.jobs;
+    CLI::App* jobs = Verb("jobs", "List jobs, newest first",
+                          "  waggle jobs --state failed --state errored\n"
+                          "  waggle jobs --run r5\n"
+                          "  waggle jobs -o json -L 1\n",
+                          [&o](Session& session) { return RunJobs(session, o); });
+    jobs->add_option("--state", o.states, "Only jobs in this state; may be repeated")
+        ->type_name("S")
+        ->take_all();
+    jobs->add_option("-L,--limit", o.limit, "At most so many (default 50, at most 1000)")->type_name("N");
+    jobs->add_option("--run", o.run, "Only jobs of this run")->type_name("rN");
+    CLI::App* show = Verb("show", "Everything about one job: why it waits, its attempts, its commands",
+                          "  waggle show 12\n  waggle show @last -o json\n",
+                          [this](Session& session) { return RunShow(session, arguments_.show_job); });
+    show->add_option("JOB", arguments_.show_job, "12, 12@2 (commands of its second attempt) or @last")
+        ->required();
+    Verb("drones", "List the drones, their slots and what they run", "  waggle drones\n", RunDrones);
+  }
+
+  void AddCancel() {
+    CancelOptions& o = arguments_.cancel;
+    CLI::App* verb = Verb("cancel", "Stop a job or all jobs of a run",
+                          "  waggle cancel 12 --reason \"wrong branch\"\n"
+                          "  waggle cancel r5 --now       without the chance to finish\n",
+                          [&o](Session& session) { return RunCancel(session, o); });
+    verb->add_option("JOB", o.target, "12, @last, or a run: r5")->required();
+    verb->add_option("--reason", o.reason, "Shown with the job")->type_name("TEXT");
+    verb->add_flag("--now", o.now, "Kill at once instead of interrupt, terminate, kill");
+  }
+
+  void AddVerify() {
+    CLI::App* verb = Verb("verify", "Check every byte of a stored log; leaves with 1 if it is damaged",
+                          "  waggle verify 12\n  waggle verify 12@1\n",
+                          [this](Session& session) { return RunVerify(session, arguments_.verify_job); });
+    verb->add_option("JOB", arguments_.verify_job, "12, 12@2 (second attempt) or @last")->required();
+  }
+
+  static void AddPrefix(CLI::App* verb, Prefix* prefix) {
+    AddWhen(verb, "--prefix", prefix,
+            "Begin each line with the job's name; auto: when there are several jobs");
+  }
+
+  std::shared_ptr<ExamplesFirst> formatter_;
+  CLI::App app_;
+  Arguments arguments_;
+  std::function<int(Session&)> run_;
+};
+
+// What was meant, as far as a line that could not be parsed tells: its verb, and whether that mirrors a job.
+struct Intent {
+  std::string verb;
+  bool mirroring = false;
+};
+
+Intent Guess(int argc, char** argv) {
+  Intent intent;
+  bool watch_flag = false;
+  for (int i = 1; i < argc; ++i) {
+    std::string_view word = argv[i];
+    if (word == "-w" || word == "--watch") watch_flag = true;
+    bool takes_value = word == "--queen" || word == "-o" || word == "--output" || word == "--color";
+    if (intent.verb.empty() && takes_value) {
+      ++i;
+    } else if (intent.verb.empty() && !word.starts_with('-')) {
+      intent.verb = word;
+    }
+  }
+  intent.mirroring = intent.verb == "watch" || (intent.verb == "submit" && watch_flag);
+  return intent;
+}
+
+int UsageError(const CLI::ParseError& error, int argc, char** argv) {
+  Intent intent = Guess(argc, argv);
+  bool known = false;
+  for (const char* verb : {"submit", "watch", "logs", "jobs", "show", "cancel", "drones", "verify"}) {
+    known = known || intent.verb == verb;
+  }
+  std::string what = error.what();
+  if (!known && !intent.verb.empty()) what = absl::StrCat("there is no command `", intent.verb, "`");
+  GlobalOptions options;
+  options.mirroring = intent.mirroring;
+  Session session(options);
+  return session.FailUsage(absl::InvalidArgumentError(
+      absl::StrCat(what, "\nnext: waggle ", known ? intent.verb + " " : "", "--help")));
+}
+
+int Main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is seen by write(2); Output leaves quietly
+  setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);  // its warnings are ours to tell
+  Flags flags;
+  try {
+    flags.Parse(argc, argv);
+  } catch (const CLI::Success& help_or_version) {
+    return flags.Exit(help_or_version);
+  } catch (const CLI::ParseError& error) {
+    return UsageError(error, argc, argv);
+  }
+  return flags.Run();
+}
+
+}  // namespace
+}  // namespace waggle::cli
+
+int main(int argc, char** argv) {
+  return waggle::cli::Main(argc, argv);
+}
