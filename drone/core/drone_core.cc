@@ -27,8 +27,11 @@ Effects DroneCore::Step(Time now, const Event& event) {
 }
 
 std::uint32_t DroneCore::running() const {
-  return static_cast<std::uint32_t>(std::count_if(attempts_.begin(), attempts_.end(),
-                                                  [](const auto& a) { return !IsOver(a.second.held.state); }));
+  return static_cast<std::uint32_t>(std::count_if(attempts_.begin(), attempts_.end(), [](const auto& a) {
+    // A verdict is proof that the tree is gone, even when the
+    // shim's own last word is still on its way.
+    return !IsOver(a.second.held.state) && a.second.doom != Doom::kDelete;
+  }));
 }
 
 void DroneCore::On(Time now, const event::Begin& e) {
@@ -75,7 +78,8 @@ void DroneCore::On(Time now, const event::Stop&) {
 }
 
 void DroneCore::On(Time, const event::Detach&) {
-  Log(effect::Note::Level::kInfo, absl::StrCat("detached: ", running(), " running attempts go on without the daemon"));
+  Log(effect::Note::Level::kInfo,
+      absl::StrCat("detached: ", running(), " running attempts go on without the daemon"));
   Do(effect::Exit{0});
   exited_ = true;
 }
@@ -109,8 +113,9 @@ void DroneCore::FinishLeaving(Time now) {
     if (a.process && !IsOver(a.held.state)) Do(effect::KillTree{epoch});
   }
   Log(effect::Note::Level::kError,
-      absl::StrCat("leaving with ", attempts_.size(),
-                   " attempts not delivered to the queen; the next start of this drone delivers them: ", left));
+      absl::StrCat(
+          "leaving with ", attempts_.size(),
+          " attempts not delivered to the queen; the next start of this drone delivers them: ", left));
   Do(effect::Exit{1});
   exited_ = true;
 }
@@ -126,9 +131,13 @@ DroneCore::Attempt* DroneCore::Find(Epoch epoch) {
   return it == attempts_.end() ? nullptr : &it->second;
 }
 
-void DroneCore::Log(effect::Note::Level level, std::string text) { Do(effect::Note{level, std::move(text)}); }
+void DroneCore::Log(effect::Note::Level level, std::string text) {
+  Do(effect::Note{level, std::move(text)});
+}
 
-Duration DroneCore::HeartbeatPeriod() const { return running() > 0 ? busy_ : idle_; }
+Duration DroneCore::HeartbeatPeriod() const {
+  return running() > 0 ? busy_ : idle_;
+}
 
 std::optional<Time> DroneCore::NextWake() const {
   std::optional<Time> wake;

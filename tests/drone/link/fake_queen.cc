@@ -35,11 +35,11 @@ struct FakeQueen::Impl final : v1::Hive::Service {
   std::vector<v1::FromDrone> said;
   std::map<std::uint64_t, Log> logs;
   std::size_t gaps = 0, repeats = 0, bulk_streams = 0;
+  Refusal end;
   ControlStream* control = nullptr;
-  grpc::ServerContext* control_context = nullptr;
   grpc::ServerContext* bulk_context = nullptr;
 
-  grpc::Status Control(grpc::ServerContext* context, ControlStream* stream) override {
+  grpc::Status Control(grpc::ServerContext*, ControlStream* stream) override {
     v1::FromDrone message;
     if (!stream->Read(&message) || !message.has_hello()) return {grpc::StatusCode::INVALID_ARGUMENT, "no Hello"};
     v1::FromQueen answer;
@@ -63,13 +63,13 @@ struct FakeQueen::Impl final : v1::Hive::Service {
       if (refusal.code == 0) {
         stream->Write(answer);
         control = stream;
-        control_context = context;
       }
     }
     if (refusal.code != 0) return {static_cast<grpc::StatusCode>(refusal.code), refusal.text};
     while (stream->Read(&message)) {
       std::lock_guard lock(mutex);
       said.push_back(message);
+      if (end.code != 0) break;
       if (message.has_heartbeat()) {
         v1::FromQueen ack;
         ack.mutable_heartbeat_ack()->set_nonce(message.heartbeat().nonce());
@@ -78,8 +78,7 @@ struct FakeQueen::Impl final : v1::Hive::Service {
     }
     std::lock_guard lock(mutex);
     if (control == stream) control = nullptr;
-    if (control_context == context) control_context = nullptr;
-    return grpc::Status::OK;
+    return {static_cast<grpc::StatusCode>(end.code), end.text};
   }
 
   grpc::Status Bulk(grpc::ServerContext* context, BulkStream* stream) override {
@@ -168,6 +167,11 @@ void FakeQueen::Send(const v1::FromQueen& message) {
 void FakeQueen::CutBulk() {
   std::lock_guard lock(impl_->mutex);
   if (impl_->bulk_context != nullptr) impl_->bulk_context->TryCancel();
+}
+
+void FakeQueen::EndControl(Refusal status) {
+  std::lock_guard lock(impl_->mutex);
+  impl_->end = std::move(status);
 }
 
 std::vector<v1::Hello> FakeQueen::hellos() const {

@@ -37,6 +37,8 @@ class FakeQueen {
 
   void Send(const v1::FromQueen& message);  // on the newest control stream
   void CutBulk();
+  // Ends the control stream in mid-session with this status, at the drone's next message.
+  void EndControl(Refusal status);
 
   std::vector<v1::Hello> hellos() const;
   std::vector<v1::FromDrone> said() const;  // everything but Hello
