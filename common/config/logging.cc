@@ -14,7 +14,9 @@
 namespace waggle::config {
 namespace {
 
-std::string Quoted(std::string_view text) { return absl::StrCat("`", absl::string_view(text.data(), text.size()), "`"); }
+std::string Quoted(std::string_view text) {
+  return absl::StrCat("`", absl::string_view(text.data(), text.size()), "`");
+}
 
 std::optional<spdlog::level::level_enum> ParseLevel(std::string_view level) {
   if (level == "error") return spdlog::level::err;
@@ -63,8 +65,9 @@ absl::Status SetUpLogging(std::string_view name, std::string_view level, std::st
                                                    absl::string_view(kLogLevels.data(), kLogLevels.size())));
   }
   if (format != "auto" && format != "text" && format != "json") {
-    return absl::InvalidArgumentError(absl::StrCat("unknown log format ", Quoted(format), ": use one of ",
-                                                   absl::string_view(kLogFormats.data(), kLogFormats.size())));
+    return absl::InvalidArgumentError(
+        absl::StrCat("unknown log format ", Quoted(format), ": use one of ",
+                     absl::string_view(kLogFormats.data(), kLogFormats.size())));
   }
   auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
   if (format == "json") {

@@ -31,7 +31,8 @@ std::shared_ptr<grpc::Channel> OpenChannel(const std::string& target, const Chan
   args.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, Millis(limits::kBackoffMin));
   args.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, Millis(limits::kBackoffMax));
   args.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  args.SetMaxReceiveMessageSize(static_cast<int>(options.max_receive != 0 ? options.max_receive : kReceiveDefault));
+  args.SetMaxReceiveMessageSize(
+      static_cast<int>(options.max_receive != 0 ? options.max_receive : kReceiveDefault));
   return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), args);
 }
 

@@ -9,33 +9,35 @@
 
 namespace waggle::rpc {
 
-// The stream end an Outbox writes to: a gRPC callback reactor, client or server side. Called without any lock held;
-// never two calls at a time.
+// The stream end an Outbox writes to: a gRPC callback reactor, client or server side. Called without any lock
+// held; never two calls at a time.
 template <typename Message>
 class OutboxStream {
  public:
   virtual ~OutboxStream() = default;
   // Start writing. `message` stays valid until OnWriteDone. Server: StartWrite(message). Client: the same.
   virtual void WriteMessage(const Message* message) = 0;
-  // Exactly once, when nothing is being written and nothing will be: server: Finish(status); client: RemoveHold() (with
-  // StartWritesDone() before it, if wanted). Always the last thing: the stream may vanish in it.
+  // Exactly once, when nothing is being written and nothing will be: server: Finish(status); client:
+  // RemoveHold() (with StartWritesDone() before it, if wanted). Always the last thing: the stream may vanish
+  // in it.
   virtual void FinishWrites() = 0;
   // Everything given so far has been written.
   virtual void Drained() {}
 };
 
-// The bounded queue of messages of one stream, and the one rule keeper for its writes: one write in flight, FinishWrites
-// exactly once and never while a write is outstanding. Decides under its lock and acts after it.
+// The bounded queue of messages of one stream, and the one rule keeper for its writes: one write in flight,
+// FinishWrites exactly once and never while a write is outstanding. Decides under its lock and acts after it.
 //
-// Any thread may Push, Close or Abort at any time, also after the stream is gone: gRPC owns the reactor, we own the
-// outbox (by shared_ptr), and after FinishWrites the reactor is not touched again. On the reactor's side OnWriteDone(ok)
-// must be called from its OnWriteDone, and Abort() when the peer is gone. A full outbox aborts the stream; nothing ever
-// blocks.
+// Any thread may Push, Close or Abort at any time, also after the stream is gone: gRPC owns the reactor, we
+// own the outbox (by shared_ptr), and after FinishWrites the reactor is not touched again. On the reactor's
+// side OnWriteDone(ok) must be called from its OnWriteDone, and Abort() when the peer is gone. A full outbox
+// aborts the stream; nothing ever blocks.
 template <typename Message>
 class Outbox {
  public:
   // `max_messages`: how many may wait behind the one in flight.
-  Outbox(OutboxStream<Message>* stream, std::size_t max_messages) : stream_(stream), max_messages_(max_messages) {}
+  Outbox(OutboxStream<Message>* stream, std::size_t max_messages)
+      : stream_(stream), max_messages_(max_messages) {}
   Outbox(const Outbox&) = delete;
   Outbox& operator=(const Outbox&) = delete;
 

@@ -212,13 +212,17 @@ void ToProto(const pipeline::JobSpec& spec, JobId id, v1::JobDocument* document)
   LimitsTo(spec.limits, document->mutable_limits());
 }
 
-absl::StatusOr<pipeline::JobSpec> ParseDocument(std::string_view serialized) {
-  RETURN_IF_ERROR(CheckSize(serialized.size()));
+absl::StatusOr<pipeline::JobSpec> ParseDocument(std::string_view serialized, JobId* id) {
+  // AppendJobId adds this much at most to a document that was checked without it.
+  constexpr std::size_t kJobIdBytes = 11;
+  RETURN_IF_ERROR(CheckSize(serialized.size() - std::min(serialized.size(), id != nullptr ? kJobIdBytes : 0)));
   v1::JobDocument document;
   if (!document.ParseFromArray(serialized.data(), static_cast<int>(serialized.size()))) {
     return absl::InvalidArgumentError(
         absl::StrCat("job document: these ", serialized.size(), " bytes are no waggle.v1.JobDocument"));
   }
+  if (id != nullptr) *id = JobId(document.job_id());
+  document.clear_job_id();
   return FromProto(document);
 }
 

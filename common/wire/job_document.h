@@ -27,7 +27,8 @@ void ToProto(const pipeline::JobSpec& spec, JobId id, v1::JobDocument* document)
 
 // The stored form, as it travels in Assign. Equal specs give equal bytes (map entries are sorted), so bytes
 // can be compared to tell a repeated submission from a conflicting one.
-absl::StatusOr<pipeline::JobSpec> ParseDocument(std::string_view serialized);
+// `id` (may be null) gets the job id, none if the document has none.
+absl::StatusOr<pipeline::JobSpec> ParseDocument(std::string_view serialized, JobId* id = nullptr);
 std::string SerializeDocument(const pipeline::JobSpec& spec, JobId id);
 
 // Sets the job id of a serialized document without parsing it: serialized messages merge by concatenation.

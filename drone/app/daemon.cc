@@ -44,7 +44,8 @@ void Daemon::BlockSignals() {
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 
-Daemon::Daemon(Options options) : options_(std::move(options)), layout_(options_.data), core_(options_.info) {}
+Daemon::Daemon(Options options)
+    : options_(std::move(options)), layout_(options_.data), core_(options_.info) {}
 
 Daemon::~Daemon() {
   link_.reset();
@@ -64,9 +65,10 @@ absl::Status Daemon::Lock() {
     if (errno != EWOULDBLOCK) return ErrnoStatus("lock", path);
     absl::StatusOr<std::string> holder = ReadFile(path, 64);
     while (holder.ok() && !holder->empty() && holder->back() == '\n') holder->pop_back();
-    return absl::AlreadyExistsError(absl::StrCat(
-        "another drone daemon", holder.ok() && !holder->empty() ? absl::StrCat(" (process ", *holder, ")") : "",
-        " uses ", options_.data, ". Stop it first, or give this one its own --data"));
+    return absl::AlreadyExistsError(
+        absl::StrCat("another drone daemon",
+                     holder.ok() && !holder->empty() ? absl::StrCat(" (process ", *holder, ")") : "",
+                     " uses ", options_.data, ". Stop it first, or give this one its own --data"));
   }
   const std::string pid = absl::StrCat(::getpid(), "\n");
   if (::ftruncate(lock_.get(), 0) != 0) return ErrnoStatus("write", path);
@@ -94,11 +96,12 @@ absl::Status Daemon::Open() {
   RETURN_IF_ERROR(poller_->Add(signals_.get(), EPOLLIN, [this](std::uint32_t) { OnSignals(); }).status());
   janitor_ = std::make_unique<attempt::Janitor>(layout_);
   auto emit = [this](Event event) { Emit(std::move(event)); };
-  Link::Facts facts{options_.target, config.host.identity, options_.name,  options_.version,
+  Link::Facts facts{options_.target, config.host.identity, options_.name, options_.version,
                     options_.host,   config.host.boot_id,  options_.data};
   ASSIGN_OR_RETURN(link_, Link::Create(std::move(facts), poller_.get(), emit));
-  attempts_ = std::make_unique<attempt::Attempts>(std::move(config), std::move(highest), poller_.get(), janitor_.get(),
-                                                  emit, [this](effect::Note note) { Perform(note); });
+  attempts_ =
+      std::make_unique<attempt::Attempts>(std::move(config), std::move(highest), poller_.get(),
+                                          janitor_.get(), emit, [this](effect::Note note) { Perform(note); });
   return absl::OkStatus();
 }
 
@@ -107,8 +110,8 @@ void Daemon::Emit(Event event) {
 }
 
 int Daemon::Run() {
-  spdlog::info("drone {} {} with {} slots, speed {}, data in {}, queen at {}", options_.version, options_.name,
-               options_.info.capacity, options_.info.speed, options_.data, options_.target);
+  spdlog::info("drone {} {} with {} slots, speed {}, data in {}, queen at {}", options_.version,
+               options_.name, options_.info.capacity, options_.info.speed, options_.data, options_.target);
   attempts_->Recover();
   Emit(event::Begin{attempts_->highest_epoch()});
   Settle();
@@ -139,12 +142,14 @@ void Daemon::Settle() {
     events_.pop_front();
     Effects effects = core_.Step(BootClock::now(), event);
     core_wake_ = effects.wake;
-    // What an effect answers belongs directly behind its step: nothing may come between a question and its answer.
+    // What an effect answers belongs directly behind its step: nothing may come between a question and its
+    // answer.
     std::deque<Event> answers;
     answers_ = &answers;
     for (Effect& effect : effects.list) Perform(effect);
     answers_ = nullptr;
-    events_.insert(events_.begin(), std::make_move_iterator(answers.begin()), std::make_move_iterator(answers.end()));
+    events_.insert(events_.begin(), std::make_move_iterator(answers.begin()),
+                   std::make_move_iterator(answers.end()));
   }
 }
 
@@ -160,7 +165,8 @@ void Daemon::Perform(effect::SendRecords& e) {
     if (absl::IsDataLoss(upto.status())) {
       Emit(event::SpoolDamaged{e.epoch, good, std::string(upto.status().message())});
     } else {
-      spdlog::warn("epoch {}: its spool cannot be read now: {}", e.epoch.value(), std::string(upto.status().message()));
+      spdlog::warn("epoch {}: its spool cannot be read now: {}", e.epoch.value(),
+                   std::string(upto.status().message()));
       Emit(event::RecordsSent{e.epoch, good, 0});
     }
     return;

@@ -18,12 +18,12 @@ namespace waggle::drone {
 
 // The drone: joins the core to the host (drone/attempt) and to the queen (drone/link).
 //
-// Threads: Run()'s is the attempts loop: one epoll set over the shims' sockets and pidfds, one timer, the link's inbox and
-// the signals. It alone steps the core and performs its effects. gRPC's pool fills the link's inbox; the janitor empties
-// the trash.
+// Threads: Run()'s is the attempts loop: one epoll set over the shims' sockets and pidfds, one timer, the
+// link's inbox and the signals. It alone steps the core and performs its effects. gRPC's pool fills the
+// link's inbox; the janitor empties the trash.
 //
-// Signals: TERM = detach and exit, attempts go on under their shims; INT = drain; a second INT, or QUIT = stop now.
-// REQUIRES: those and SIGCHLD are blocked in every thread (BlockSignals before any thread starts).
+// Signals: TERM = detach and exit, attempts go on under their shims; INT = drain; a second INT, or QUIT =
+// stop now. REQUIRES: those and SIGCHLD are blocked in every thread (BlockSignals before any thread starts).
 class Daemon {
  public:
   // FailedPrecondition: the data directory belongs to another daemon (AlreadyExists) or cannot be used.
@@ -66,9 +66,11 @@ class Daemon {
   DroneCore core_;
   std::mt19937_64 random_{std::random_device{}()};
 
-  // Events that wait for the core. Bounded by what one round of the poller can bring and its effects can answer.
+  // Events that wait for the core. Bounded by what one round of the poller can bring and its effects can
+  // answer.
   std::deque<Event> events_;
-  std::deque<Event>* answers_ = nullptr;  // set while effects are performed: what they emit comes before events_
+  std::deque<Event>* answers_ =
+      nullptr;  // set while effects are performed: what they emit comes before events_
   std::optional<Time> core_wake_;
   std::optional<int> exit_code_;
 };

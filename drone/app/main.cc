@@ -38,16 +38,22 @@ int main(int argc, char** argv) {
   waggle::drone::ServeFlags flags;
   int slots = 0;
   CLI::App* serve = app.add_subcommand("serve", "Connect to a queen and run what it assigns");
-  serve->add_option("--queen", flags.queen, "The queen's socket, unix:/path/queen.sock, or the directory that holds it")
+  serve
+      ->add_option("--queen", flags.queen,
+                   "The queen's socket, unix:/path/queen.sock, or the directory that holds it")
       ->required();
-  serve->add_option("--data", flags.data, "Directory of this drone; made if missing, one daemon each")->required();
+  serve->add_option("--data", flags.data, "Directory of this drone; made if missing, one daemon each")
+      ->required();
   serve->add_option("--name", flags.name, "Shown name, unique in the hive (default: the host name)");
   CLI::Option* slots_option =
       serve->add_option("--slots", slots, "Jobs at a time (default: one per two cores and 4 GiB of memory)");
   serve->add_option("--speed", flags.speed, "Relative to other drones; higher is chosen first (default: 1)");
-  serve->add_option("--label", flags.labels, "K=V that jobs may ask for; may be repeated (os, arch, host are detected)")
+  serve
+      ->add_option("--label", flags.labels,
+                   "K=V that jobs may ask for; may be repeated (os, arch, host are detected)")
       ->allow_extra_args(false);
-  serve->add_option("--env", flags.env, "K=V in the environment of every job; may be repeated")->allow_extra_args(false);
+  serve->add_option("--env", flags.env, "K=V in the environment of every job; may be repeated")
+      ->allow_extra_args(false);
   serve->add_option("--log-level", flags.log_level, "error, warn, info, debug or trace (default: info)");
   serve->add_option("--log-format", flags.log_format, "auto, text or json (default: auto)");
   try {

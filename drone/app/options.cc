@@ -30,7 +30,9 @@ absl::Status Bad(std::string_view flag, std::string_view value, std::string_view
       absl::StrCat(std::string(flag), " \"", std::string(value), "\": ", std::string(why)));
 }
 
-std::string Absolute(std::string_view path) { return std::filesystem::absolute(std::string(path)).lexically_normal(); }
+std::string Absolute(std::string_view path) {
+  return std::filesystem::absolute(std::string(path)).lexically_normal();
+}
 
 bool IsDirectory(const std::string& path) {
   struct stat info;
@@ -47,7 +49,8 @@ absl::Status CheckName(const std::string& name) {
     return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-';
   });
   if (name.empty() || name.size() > limits::kNameBytes || !clean) {
-    return Bad("--name", name, absl::StrCat("use 1 to ", limits::kNameBytes, " of the characters A-Z a-z 0-9 . _ -"));
+    return Bad("--name", name,
+               absl::StrCat("use 1 to ", limits::kNameBytes, " of the characters A-Z a-z 0-9 . _ -"));
   }
   return absl::OkStatus();
 }
@@ -62,13 +65,15 @@ absl::Status AddLabels(const ServeFlags& flags, Info* info) {
   for (const std::string& text : flags.labels) {
     ASSIGN_OR_RETURN(auto label, Split("--label", text));
     if (label.first.size() > limits::kNameBytes || label.second.size() > limits::kLabelBytes) {
-      return Bad("--label", text, absl::StrCat("a label's name may have ", limits::kNameBytes, " bytes, its value ",
-                                               limits::kLabelBytes));
+      return Bad("--label", text,
+                 absl::StrCat("a label's name may have ", limits::kNameBytes, " bytes, its value ",
+                              limits::kLabelBytes));
     }
     info->labels[label.first] = label.second;
   }
   if (info->labels.size() > limits::kLabels) {
-    return absl::InvalidArgumentError(absl::StrCat("--label: ", info->labels.size(), " labels with the detected os, ",
+    return absl::InvalidArgumentError(absl::StrCat("--label: ", info->labels.size(),
+                                                   " labels with the detected os, ",
                                                    "arch and host; at most ", limits::kLabels));
   }
   return absl::OkStatus();
@@ -100,14 +105,16 @@ absl::StatusOr<std::string> ResolveQueen(std::string_view address) {
   std::string path(address);
   const bool explicit_socket = absl::StartsWith(path, "unix:");
   if (explicit_socket) path = path.substr(5);
-  if (path.empty()) return Bad("--queen", address, "give the queen's socket, or the directory that holds queen.sock");
-  const bool network = !explicit_socket && !Exists(path) &&
-                       (absl::StrContains(path, "://") ||
-                        (!absl::StrContains(path, '/') && !absl::EndsWith(path, ".sock")));
+  if (path.empty())
+    return Bad("--queen", address, "give the queen's socket, or the directory that holds queen.sock");
+  const bool network =
+      !explicit_socket && !Exists(path) &&
+      (absl::StrContains(path, "://") || (!absl::StrContains(path, '/') && !absl::EndsWith(path, ".sock")));
   if (network) {
-    return Bad("--queen", address,
-               "remote queens come with certificates; this version speaks only to the queen's Unix socket on this "
-               "host. Give its path, for example unix:/var/lib/queen/queen.sock");
+    return Bad(
+        "--queen", address,
+        "remote queens come with certificates; this version speaks only to the queen's Unix socket on this "
+        "host. Give its path, for example unix:/var/lib/queen/queen.sock");
   }
   path = Absolute(path);
   while (path.size() > 1 && path.back() == '/') path.pop_back();
@@ -115,9 +122,10 @@ absl::StatusOr<std::string> ResolveQueen(std::string_view address) {
     path += std::string("/") + kSocketFile;
   }
   if (path.size() >= sizeof(sockaddr_un::sun_path)) {
-    return Bad("--queen", address,
-               absl::StrCat("the socket's path has ", path.size(), " bytes; at most ",
-                            sizeof(sockaddr_un::sun_path) - 1, " fit. Use a shorter path, such as a symbolic link"));
+    return Bad(
+        "--queen", address,
+        absl::StrCat("the socket's path has ", path.size(), " bytes; at most ",
+                     sizeof(sockaddr_un::sun_path) - 1, " fit. Use a shorter path, such as a symbolic link"));
   }
   return "unix:" + path;
 }
@@ -126,7 +134,8 @@ absl::StatusOr<Options> Resolve(const ServeFlags& flags, std::string_view versio
   Options options;
   options.version = std::string(version);
   ASSIGN_OR_RETURN(options.target, ResolveQueen(flags.queen));
-  if (flags.data.empty()) return Bad("--data", flags.data, "give the directory where this drone keeps its attempts");
+  if (flags.data.empty())
+    return Bad("--data", flags.data, "give the directory where this drone keeps its attempts");
   options.data = Absolute(flags.data);
   while (options.data.size() > 1 && options.data.back() == '/') options.data.pop_back();
   char host[256] = {};
@@ -137,10 +146,10 @@ absl::StatusOr<Options> Resolve(const ServeFlags& flags, std::string_view versio
   if (flags.slots && (*flags.slots < 1 || *flags.slots > static_cast<int>(limits::kMaxCapacity))) {
     return Bad("--slots", absl::StrCat(*flags.slots), absl::StrCat("use 1 to ", limits::kMaxCapacity));
   }
-  const std::uint64_t memory =
-      static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
-  options.info.capacity =
-      flags.slots ? static_cast<std::uint32_t>(*flags.slots) : AutoSlots(::sysconf(_SC_NPROCESSORS_ONLN), memory);
+  const std::uint64_t memory = static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
+                               static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  options.info.capacity = flags.slots ? static_cast<std::uint32_t>(*flags.slots)
+                                      : AutoSlots(::sysconf(_SC_NPROCESSORS_ONLN), memory);
   if (!(flags.speed >= 0 && flags.speed <= kMaxSpeed)) {
     return Bad("--speed", absl::StrCat(flags.speed), "use a number from 0 to 1000000; 1 is an ordinary host");
   }

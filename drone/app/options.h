@@ -32,8 +32,8 @@ struct Options {
 // InvalidArgument names the flag, its value and what is accepted.
 absl::StatusOr<Options> Resolve(const ServeFlags& flags, std::string_view version);
 
-// "unix:/path/queen.sock", from that, a path to the socket, or the directory that holds queen.sock. InvalidArgument for
-// a network address: this version has no certificates to meet a remote queen with.
+// "unix:/path/queen.sock", from that, a path to the socket, or the directory that holds queen.sock.
+// InvalidArgument for a network address: this version has no certificates to meet a remote queen with.
 absl::StatusOr<std::string> ResolveQueen(std::string_view address);
 
 // Slots of a host: one per two cores, each with 4 GiB of memory; at least one.

@@ -72,15 +72,15 @@ Attempts::~Attempts() {
 absl::Status Attempts::WatchLink(Entry& entry) {
   const Epoch epoch = entry.facts.epoch;
   const std::uint32_t events = EPOLLIN | (entry.link.wants_write() ? EPOLLOUT : 0u);
-  ASSIGN_OR_RETURN(entry.link_watch,
-                   poller_->Add(entry.link.fd(), events, [this, epoch](std::uint32_t e) { OnLink(epoch, e); }));
+  ASSIGN_OR_RETURN(entry.link_watch, poller_->Add(entry.link.fd(), events,
+                                                  [this, epoch](std::uint32_t e) { OnLink(epoch, e); }));
   return absl::OkStatus();
 }
 
 absl::Status Attempts::WatchProcess(Entry& entry) {
   const Epoch epoch = entry.facts.epoch;
-  ASSIGN_OR_RETURN(entry.pid_watch,
-                   poller_->Add(entry.pidfd.get(), EPOLLIN, [this, epoch](std::uint32_t) { OnShimExit(epoch); }));
+  ASSIGN_OR_RETURN(entry.pid_watch, poller_->Add(entry.pidfd.get(), EPOLLIN,
+                                                 [this, epoch](std::uint32_t) { OnShimExit(epoch); }));
   return absl::OkStatus();
 }
 
@@ -100,7 +100,8 @@ void Attempts::OnLink(Epoch epoch, std::uint32_t events) {
       if (known) OnFrame(entry, frame);
     });
     if (!known) {
-      Note(Level::kError, absl::StrCat("epoch ", epoch.value(), ": whoever answers on its socket is not its shim"));
+      Note(Level::kError,
+           absl::StrCat("epoch ", epoch.value(), ": whoever answers on its socket is not its shim"));
       entry.link.Close();
       open = false;
     }
@@ -108,8 +109,8 @@ void Attempts::OnLink(Epoch epoch, std::uint32_t events) {
   if (!open) LinkClosed(entry);
 }
 
-// The first message of a shim found again names its process; from then on a pidfd stands for it, so a reused number is
-// never taken for it. False: the sender is not of this attempt.
+// The first message of a shim found again names its process; from then on a pidfd stands for it, so a reused
+// number is never taken for it. False: the sender is not of this attempt.
 bool Attempts::AdoptPeer(Entry& entry) {
   if (entry.pid != 0 || entry.link.peer() == 0) return true;
   const pid_t pid = entry.link.peer();
@@ -139,7 +140,8 @@ void Attempts::OnFrame(Entry& entry, const shim::Frame& frame) {
   }
   std::optional<drone::Held> held = ToHeld(*status);
   if (!held || held->epoch != epoch) {
-    Note(Level::kError, absl::StrCat("epoch ", epoch.value(), ": a status of its shim makes no sense; ignored"));
+    Note(Level::kError,
+         absl::StrCat("epoch ", epoch.value(), ": a status of its shim makes no sense; ignored"));
     return;
   }
   entry.last = held->last;
@@ -202,7 +204,9 @@ void Attempts::SendFrame(Epoch epoch, const shim::Frame& frame) {
   }
 }
 
-void Attempts::Grant(Epoch epoch) { SendFrame(epoch, shim::Grant{}); }
+void Attempts::Grant(Epoch epoch) {
+  SendFrame(epoch, shim::Grant{});
+}
 
 void Attempts::Cancel(const drone::Cancel& cancel) {
   SendFrame(cancel.epoch, shim::Cancel{cancel.by, cancel.reason, cancel.now});
@@ -216,8 +220,8 @@ void Attempts::Kill(Epoch epoch) {
     OnShimExit(epoch);  // its number is not known: the marker finds it with the rest
     return;
   }
-  // The shim first, so that it does not take the death of its commands for their end. What was below it is held by
-  // descriptors from before, or found by its marker, or handed to us as to the nearest subreaper.
+  // The shim first, so that it does not take the death of its commands for their end. What was below it is
+  // held by descriptors from before, or found by its marker, or handed to us as to the nearest subreaper.
   std::vector<UniqueFd> below;
   for (pid_t pid : process::Descendants(entry.pid)) below.emplace_back(::pidfd_open(pid, 0));
   ::pidfd_send_signal(entry.pidfd.get(), SIGKILL, nullptr, 0);
@@ -236,7 +240,8 @@ void Attempts::OnShimExit(Epoch epoch) {
   entry.pid_watch = entry.link_watch = 0;
   entry.reconnect_at.reset();
   // Its last words may still be in the socket.
-  if (entry.link.open()) entry.link.Readable([this, &entry](const shim::Frame& frame) { OnFrame(entry, frame); });
+  if (entry.link.open())
+    entry.link.Readable([this, &entry](const shim::Frame& frame) { OnFrame(entry, frame); });
   entry.link.Close();
   if (entry.child && !entry.wait_status) {
     int status = 0;
@@ -266,7 +271,8 @@ void Attempts::Delete(Epoch epoch) {
   if (it == entries_.end()) return;
   for (const std::string& path : {it->second.facts.work_directory, it->second.directory}) {
     absl::Status discarded = config_.layout.Discard(path);
-    if (!discarded.ok()) Note(Level::kWarning, absl::StrCat("epoch ", epoch.value(), ": ", discarded.message()));
+    if (!discarded.ok())
+      Note(Level::kWarning, absl::StrCat("epoch ", epoch.value(), ": ", discarded.message()));
   }
   entries_.erase(it);
   janitor_->Sweep();
@@ -288,7 +294,8 @@ absl::StatusOr<Seq> Attempts::Read(Epoch epoch, Seq from, Seq to, std::size_t ma
   }
   ASSIGN_OR_RETURN(const std::size_t count, reader.ReadRaw(max_bytes, to, out));
   const Seq upto(from.value() + count - 1);
-  // All there is was read and no more will come: one descriptor less for an attempt that only waits for its verdict.
+  // All there is was read and no more will come: one descriptor less for an attempt that only waits for its
+  // verdict.
   if (!entry.alive && upto == to) entry.reader.reset();
   return upto;
 }

@@ -24,9 +24,9 @@
 
 namespace waggle::attempt {
 
-// The attempts on this host: their directories, their shims and what is left of their processes. Performs what the core
-// decides about them and tells it what happens to them. One thread, the one that runs the Poller. Shims outlive this
-// object; a new one finds them again with Recover().
+// The attempts on this host: their directories, their shims and what is left of their processes. Performs
+// what the core decides about them and tells it what happens to them. One thread, the one that runs the
+// Poller. Shims outlive this object; a new one finds them again with Recover().
 //
 // REQUIRES: the process is a subreaper, and this object alone waits for its children.
 class Attempts {
@@ -36,16 +36,16 @@ class Attempts {
     Host host;
     std::string shim;  // absolute path of waggle-shim
   };
-  // Called on the Poller's thread, never from within a call that the receiver makes here is unfinished business: the
-  // receiver queues.
+  // Called on the Poller's thread, never from within a call that the receiver makes here is unfinished
+  // business: the receiver queues.
   using Emit = std::function<void(drone::Event)>;
   using Log = std::function<void(drone::effect::Note)>;
 
   Attempts(Config config, HighestEpoch highest, Poller* poller, Janitor* janitor, Emit emit, Log log);
   ~Attempts();
 
-  // Looks through DATA/attempts: emits Recovered (and ShimConnected) for each; kills what is left of those whose shim is
-  // gone; sets aside what cannot be understood; discards work directories of nobody.
+  // Looks through DATA/attempts: emits Recovered (and ShimConnected) for each; kills what is left of those
+  // whose shim is gone; sets aside what cannot be understood; discards work directories of nobody.
   void Recover();
   Epoch highest_epoch() const { return highest_.value(); }
 
@@ -55,8 +55,8 @@ class Attempts {
   void Kill(Epoch epoch);    // emits ShimGone when it is over
   void Delete(Epoch epoch);  // REQUIRES: its shim is gone
 
-  // Appends whole records from `from` up to `to` to `*out`, at most `max_bytes` of them but at least one; gives the last,
-  // or from - 1 when none is there yet. DataLoss: nothing from there on can be read.
+  // Appends whole records from `from` up to `to` to `*out`, at most `max_bytes` of them but at least one;
+  // gives the last, or from - 1 when none is there yet. DataLoss: nothing from there on can be read.
   absl::StatusOr<Seq> Read(Epoch epoch, Seq from, Seq to, std::size_t max_bytes, std::string* out);
 
   void Reap();  // on SIGCHLD

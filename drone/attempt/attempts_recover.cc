@@ -180,13 +180,13 @@ Attempts::Ending Attempts::ReadEnding(const Entry& entry) const {
 }
 
 std::string Attempts::LastWords(const Entry& entry) const {
-  absl::StatusOr<UniqueFd> file = Open(absl::StrCat(entry.directory, "/", std::string(shim::kShimLog)), O_RDONLY);
+  absl::StatusOr<UniqueFd> file =
+      Open(absl::StrCat(entry.directory, "/", std::string(shim::kShimLog)), O_RDONLY);
   if (!file.ok()) return "";
   const off_t size = ::lseek(file->get(), 0, SEEK_END);
   std::string text(kLastWordsBytes, '\0');
-  absl::StatusOr<std::size_t> got =
-      PreadFull(file->get(), std::as_writable_bytes(std::span(text)),
-                std::max<off_t>(0, size - static_cast<off_t>(kLastWordsBytes)));
+  absl::StatusOr<std::size_t> got = PreadFull(file->get(), std::as_writable_bytes(std::span(text)),
+                                              std::max<off_t>(0, size - static_cast<off_t>(kLastWordsBytes)));
   if (!got.ok() || *got == 0) return "";
   text.resize(*got);
   std::vector<std::string> lines = absl::StrSplit(absl::StripSuffix(text, "\n"), '\n');
@@ -204,11 +204,12 @@ std::string Attempts::LastWords(const Entry& entry) const {
 std::size_t Attempts::KillLeftovers(const Entry& entry) {
   const Time deadline = BootClock::now() + kKillWait;
   KillOrphans(deadline);
-  return process::KillMarked(Key(entry), std::max<Duration>(deadline - BootClock::now(), Duration::zero())).left;
+  return process::KillMarked(Key(entry), std::max<Duration>(deadline - BootClock::now(), Duration::zero()))
+      .left;
 }
 
-// Live shims hold their own orphans. So a child of ours that is no shim was left by a dead one, whatever it did to its
-// environment.
+// Live shims hold their own orphans. So a child of ours that is no shim was left by a dead one, whatever it
+// did to its environment.
 void Attempts::KillOrphans(Time deadline) {
   std::set<pid_t> shims;
   for (const auto& [epoch, entry] : entries_) {

@@ -4,8 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-
-
 #include "absl/strings/str_cat.h"
 #include "common/base/limits.h"
 #include "common/base/status_macros.h"
@@ -14,7 +12,6 @@
 #include "common/wire/job_document.h"
 #include "drone/attempt/attempts.h"
 #include "drone/attempt/shim_socket.h"
-#include "waggle/v1/job.pb.h"
 
 // From an assignment to a running shim.
 namespace waggle::attempt {
@@ -25,7 +22,8 @@ absl::Status MakeDirectory(const std::string& path) {
   return absl::OkStatus();
 }
 
-// A restart of the daemon sees the old state or the new; only a deploy needs to survive the loss of power as well.
+// A restart of the daemon sees the old state or the new; only a deploy needs to survive the loss of power as
+// well.
 absl::Status WriteFacts(const std::string& directory, const Facts& facts, bool durable) {
   const std::string path = absl::StrCat(directory, "/", std::string(kFactsName));
   const std::string content = EncodeFacts(facts);
@@ -61,27 +59,23 @@ void Attempts::Start(const drone::Assign& assign) {
   if (watched.ok()) {
     emit_(drone::event::ShimConnected{assign.epoch});
   } else {
-    Note(drone::effect::Note::Level::kError, absl::StrCat("epoch ", assign.epoch.value(), ": ", watched.message()));
+    Note(drone::effect::Note::Level::kError,
+         absl::StrCat("epoch ", assign.epoch.value(), ": ", watched.message()));
     Kill(assign.epoch);
   }
 }
 
 absl::Status Attempts::TryStart(const drone::Assign& assign, Entry* entry) {
-  v1::JobDocument document;
-  if (assign.document.size() > limits::kControlMessage || !document.ParseFromString(assign.document)) {
-    return absl::InvalidArgumentError("the job document cannot be decoded");
-  }
-  ASSIGN_OR_RETURN(const pipeline::JobSpec spec, wire::FromProto(document));
-  if (document.job_id() == 0) return absl::InvalidArgumentError("the job document has no job_id");
   Facts& facts = entry->facts;
-  facts.job = JobId(document.job_id());
+  ASSIGN_OR_RETURN(const pipeline::JobSpec spec, wire::ParseDocument(assign.document, &facts.job));
+  if (!facts.job) return absl::InvalidArgumentError("the job document has no job_id");
   facts.attempt = assign.attempt;
   facts.type = spec.type;
   facts.received = assign.received;
   facts.boot_id = config_.host.boot_id;
   if (!spec.repo.url.empty() && ::access(config_.host.helper.c_str(), X_OK) != 0) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the job has a repository, but ", config_.host.helper, " is missing: install it beside the drone"));
+    return absl::FailedPreconditionError(absl::StrCat("the job has a repository, but ", config_.host.helper,
+                                                      " is missing: install it beside the drone"));
   }
   const bool durable = !spec.phases[static_cast<int>(Phase::kDeploy)].empty();
   RETURN_IF_ERROR(MakeDirectoriesFor(facts, durable, &entry->directory));
@@ -95,8 +89,9 @@ absl::Status Attempts::TryStart(const drone::Assign& assign, Entry* entry) {
   if (durable) RETURN_IF_ERROR(SyncDirectory(config_.layout.Attempts()));
   const std::string frame = shim::EncodeFrame(MakeStart(spec, facts, config_.host, entry->directory));
   if (frame.size() > shim::kMaxFrame) {
-    return absl::InvalidArgumentError(absl::StrCat("the job document with its environment takes ", frame.size(),
-                                                   " bytes; at most ", shim::kMaxFrame, " fit"));
+    return absl::InvalidArgumentError(absl::StrCat("the job document with its environment takes ",
+                                                   frame.size(), " bytes; at most ", shim::kMaxFrame,
+                                                   " fit"));
   }
   RETURN_IF_ERROR(Launch(entry));
   if (!entry->link.SendEncoded(frame)) return absl::UnavailableError("waggle-shim ended at once");

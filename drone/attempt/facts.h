@@ -13,8 +13,9 @@ namespace waggle::attempt {
 
 inline constexpr std::string_view kFactsName = "attempt.bin";
 
-// What a restarted daemon must know about an attempt that neither its spool nor its shim says. Written once, before the
-// shim is started: "WGAT", u32 version 1, the fields below in this order (common/base/bytes.h), u32 crc32c of all before.
+// What a restarted daemon must know about an attempt that neither its spool nor its shim says. Written once,
+// before the shim is started: "WGAT", u32 version 1, the fields below in this order (common/base/bytes.h),
+// u32 crc32c of all before.
 struct Facts {
   Epoch epoch;
   JobId job;

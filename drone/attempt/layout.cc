@@ -39,8 +39,9 @@ std::vector<std::string> Entries(int directory) {
   return names;
 }
 
-// Removes what is below one directory. A job may nest directories deeper than we have stack and descriptors: what lies
-// deeper than kDepth is moved up to the top directory first and removed from there in the next pass.
+// Removes what is below one directory. A job may nest directories deeper than we have stack and descriptors:
+// what lies deeper than kDepth is moved up to the top directory first and removed from there in the next
+// pass.
 class Remover {
  public:
   explicit Remover(int top) : top_(top) {}
@@ -69,11 +70,14 @@ class Remover {
     }
     if (!directory.valid()) return ErrnoStatus("open directory", name);
     struct stat info;
-    if (::fstat(directory.get(), &info) == 0 && (info.st_mode & 0700) != 0700) ::fchmod(directory.get(), 0700);
+    if (::fstat(directory.get(), &info) == 0 && (info.st_mode & 0700) != 0700)
+      ::fchmod(directory.get(), 0700);
     absl::Status first;
-    for (const std::string& entry : Entries(directory.get())) first.Update(RemoveAt(directory.get(), entry, depth + 1));
+    for (const std::string& entry : Entries(directory.get()))
+      first.Update(RemoveAt(directory.get(), entry, depth + 1));
     RETURN_IF_ERROR(first);
-    if (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) return ErrnoStatus("remove", name);
+    if (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT)
+      return ErrnoStatus("remove", name);
     return absl::OkStatus();
   }
 
@@ -88,7 +92,9 @@ bool IsIdentity(std::string_view text) {
          });
 }
 
-std::string BaseName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+std::string BaseName(const std::string& path) {
+  return path.substr(path.rfind('/') + 1);
+}
 
 }  // namespace
 
@@ -105,8 +111,10 @@ absl::StatusOr<std::string> Layout::Identity() const {
   if (text.ok()) {
     while (!text->empty() && (text->back() == '\n' || text->back() == ' ')) text->pop_back();
     if (IsIdentity(*text)) return *text;
-    return absl::DataLossError(absl::StrCat(path, " is not an identity (32 hex digits). Restore it from a backup, or "
-                                                  "remove it to make this drone a new one"));
+    return absl::DataLossError(
+        absl::StrCat(path,
+                     " is not an identity (32 hex digits). Restore it from a backup, or "
+                     "remove it to make this drone a new one"));
   }
   if (!absl::IsNotFound(text.status())) return text.status();
   unsigned char bytes[kIdentityDigits / 2];
@@ -129,9 +137,13 @@ absl::Status Layout::MoveInto(const std::string& path, const std::string& direct
   return absl::ResourceExhaustedError(absl::StrCat("no free name for ", path, " in ", directory));
 }
 
-absl::Status Layout::Discard(const std::string& path) const { return MoveInto(path, Trash()); }
+absl::Status Layout::Discard(const std::string& path) const {
+  return MoveInto(path, Trash());
+}
 
-absl::Status Layout::SetAside(const std::string& name) const { return MoveInto(Attempts() + "/" + name, Bad()); }
+absl::Status Layout::SetAside(const std::string& name) const {
+  return MoveInto(Attempts() + "/" + name, Bad());
+}
 
 absl::StatusOr<HighestEpoch> HighestEpoch::Open(const Layout& layout) {
   HighestEpoch highest;
@@ -157,7 +169,8 @@ bool EmptyDirectory(int directory, const std::function<bool()>& go_on) {
   Remover remover(directory);
   do {
     for (const std::string& entry : Entries(directory)) {
-      // What cannot be removed now (a mount, a foreign owner) stays in sight and is tried again at the next sweep.
+      // What cannot be removed now (a mount, a foreign owner) stays in sight and is tried again at the next
+      // sweep.
       (void)remover.Remove(entry).ok();
       if (!go_on()) return false;
     }

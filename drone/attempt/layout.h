@@ -51,7 +51,8 @@ class Layout {
   std::string data_;
 };
 
-// The highest epoch ever seen. Written in place, not synced: after a power loss the queen's own memory is the better one.
+// The highest epoch ever seen. Written in place, not synced: after a power loss the queen's own memory is the
+// better one.
 class HighestEpoch {
  public:
   static absl::StatusOr<HighestEpoch> Open(const Layout& layout);
@@ -63,12 +64,12 @@ class HighestEpoch {
   Epoch value_;
 };
 
-// Removes everything below an open directory, whatever its modes and depth; symbolic links are removed, never followed.
-// Asks `go_on` after each entry; false: it was told to end.
+// Removes everything below an open directory, whatever its modes and depth; symbolic links are removed, never
+// followed. Asks `go_on` after each entry; false: it was told to end.
 bool EmptyDirectory(int directory, const std::function<bool()>& go_on);
 
-// Empties DATA/trash in a thread of its own, because a work directory may hold a million files. What is left when the
-// process ends is removed by the next one.
+// Empties DATA/trash in a thread of its own, because a work directory may hold a million files. What is left
+// when the process ends is removed by the next one.
 class Janitor {
  public:
   explicit Janitor(const Layout& layout);

@@ -14,8 +14,8 @@
 
 namespace waggle::attempt {
 
-// One epoll set and one boot-clock timer. One thread. Descriptors are borrowed: remove a watch before closing its
-// descriptor. A watch removed during Wait() is not called any more in that round.
+// One epoll set and one boot-clock timer. One thread. Descriptors are borrowed: remove a watch before closing
+// its descriptor. A watch removed during Wait() is not called any more in that round.
 class Poller {
  public:
   using Watch = std::uint64_t;  // never reused; 0 = none
@@ -27,7 +27,8 @@ class Poller {
   void Change(Watch watch, std::uint32_t events);
   void Remove(Watch watch);
 
-  // Wait() returns at this time at the latest; nullopt: not because of time. CLOCK_BOOTTIME, so suspend counts.
+  // Wait() returns at this time at the latest; nullopt: not because of time. CLOCK_BOOTTIME, so suspend
+  // counts.
   void WakeAt(std::optional<Time> time);
   // Blocks until something happens, calls the callbacks. True: the time of WakeAt has come (it is cleared).
   absl::StatusOr<bool> Wait();

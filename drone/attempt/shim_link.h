@@ -12,8 +12,9 @@
 
 namespace waggle::attempt {
 
-// The daemon's end of the connection to one shim. Never blocks. What waits to be sent is bounded by its few senders: one
-// Start, then at most kPending bytes of grants and cancels; more closes the connection. One thread.
+// The daemon's end of the connection to one shim. Never blocks. What waits to be sent is bounded by its few
+// senders: one Start, then at most kPending bytes of grants and cancels; more closes the connection. One
+// thread.
 class ShimLink {
  public:
   explicit ShimLink(UniqueFd fd) : fd_(std::move(fd)) {}
@@ -24,7 +25,8 @@ class ShimLink {
   // Who sent the last bytes, from the kernel; 0 = nothing came yet.
   pid_t peer() const { return peer_; }
 
-  // Reads what is there and gives whole frames. False: the connection has ended or said nonsense; it is closed.
+  // Reads what is there and gives whole frames. False: the connection has ended or said nonsense; it is
+  // closed.
   bool Readable(const std::function<void(const shim::Frame&)>& on_frame);
   bool Writable();
   bool Send(const shim::Frame& frame) { return SendEncoded(shim::EncodeFrame(frame)); }

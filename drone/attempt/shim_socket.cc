@@ -17,8 +17,8 @@ namespace {
 
 constexpr int kBacklog = 8;
 
-// The address of the socket in `directory`; a path over 107 bytes goes through the directory's descriptor, which must
-// stay open as long as the address is used.
+// The address of the socket in `directory`; a path over 107 bytes goes through the directory's descriptor,
+// which must stay open as long as the address is used.
 absl::StatusOr<sockaddr_un> Address(const std::string& directory, UniqueFd* keep) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -56,7 +56,8 @@ absl::StatusOr<UniqueFd> ConnectToShim(const std::string& directory) {
   }
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return fd;
   if (errno == ECONNREFUSED) return absl::UnavailableError(absl::StrCat("nobody listens in ", directory));
-  if (errno == EAGAIN) return absl::ResourceExhaustedError(absl::StrCat("the shim in ", directory, " is busy"));
+  if (errno == EAGAIN)
+    return absl::ResourceExhaustedError(absl::StrCat("the shim in ", directory, " is busy"));
   return ErrnoStatus("connect to the shim in", directory);
 }
 

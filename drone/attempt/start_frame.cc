@@ -22,7 +22,8 @@ void SetIfAny(Env* env, const char* name, const std::string& value) {
   if (!value.empty()) (*env)[name] = value;
 }
 
-// "team/shop" of https://host/team/shop.git, git@host:team/shop or /srv/git/shop (there only the name counts).
+// "team/shop" of https://host/team/shop.git, git@host:team/shop or /srv/git/shop (there only the name
+// counts).
 std::string RepoPath(const pipeline::Repo& repo) {
   std::string path = wire::PublicUrl(repo.url);
   if (repo.IsLocal()) {
@@ -108,7 +109,8 @@ std::string Credentials(const pipeline::Repo& repo) {
   return absl::StrCat("username ", https.username, "\npassword ", https.password, "\n");
 }
 
-shim::Checkout MakeCheckout(const pipeline::JobSpec& spec, const Host& host, const std::string& job_directory) {
+shim::Checkout MakeCheckout(const pipeline::JobSpec& spec, const Host& host,
+                            const std::string& job_directory) {
   shim::Checkout checkout;
   if (spec.repo.url.empty()) return checkout;
   const std::string url = wire::PublicUrl(spec.repo.url);
@@ -180,15 +182,16 @@ shim::Start MakeStart(const pipeline::JobSpec& spec, const Facts& facts, const H
   start.epoch = facts.epoch;
   start.attempt = facts.attempt;
   start.type = spec.type;
-  start.header = absl::StrCat("waggle: job ", facts.job.value(), " \"", spec.name, "\" attempt ", facts.attempt, " on ",
-                              host.drone, " (drone ", host.version, ", ", OsName(), " ", ArchName(),
-                              ") · isolation: none");
+  start.header = absl::StrCat("waggle: job ", facts.job.value(), " \"", spec.name, "\" attempt ",
+                              facts.attempt, " on ", host.drone, " (drone ", host.version, ", ", OsName(),
+                              " ", ArchName(), ") · isolation: none");
   start.base_directory = facts.work_directory;
   start.job_directory = facts.work_directory + "/src";
   start.env = MakeEnvironment(spec, facts, host, attempt_directory, start.job_directory);
   start.checkout = MakeCheckout(spec, host, start.job_directory);
   for (int phase = 0; phase < kPhaseCount; ++phase) {
-    for (const pipeline::Command& command : spec.phases[phase]) start.phases[phase].push_back(MakeStep(command));
+    for (const pipeline::Command& command : spec.phases[phase])
+      start.phases[phase].push_back(MakeStep(command));
   }
   start.wall = Limit(spec.limits.wall, limits::kWallLimit);
   start.silence = Limit(spec.limits.silence, limits::kSilenceLimit);

@@ -12,7 +12,7 @@ namespace waggle::attempt {
 // What every attempt of this host shares.
 struct Host {
   std::string identity;
-  std::string drone;    // shown name
+  std::string drone;  // shown name
   std::string version;
   std::string helper;   // absolute path of waggle-git
   std::string mirrors;  // its mirrors
@@ -27,8 +27,9 @@ std::string AttemptKey(const std::string& identity, Epoch epoch);
 std::string OsName();
 std::string ArchName();
 
-// Everything the shim needs, from the job and the host alone: nothing of this process's environment gets in. The job's
-// variables win over the owner's, the owner's over ours; only WAGGLE_ATTEMPT_KEY cannot be set by a job.
+// Everything the shim needs, from the job and the host alone: nothing of this process's environment gets in.
+// The job's variables win over the owner's, the owner's over ours; only WAGGLE_ATTEMPT_KEY cannot be set by a
+// job.
 shim::Start MakeStart(const pipeline::JobSpec& spec, const Facts& facts, const Host& host,
                       const std::string& attempt_directory);
 

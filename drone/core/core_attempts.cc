@@ -10,10 +10,12 @@ namespace {
 
 using Level = effect::Note::Level;
 
-// Whether the queen would learn something from `b` that it does not know from `a`; records have their own stream.
+// Whether the queen would learn something from `b` that it does not know from `a`; records have their own
+// stream.
 bool Differs(const Held& a, const Held& b) {
-  return a.state != b.state || a.phase != b.phase || a.wants_grant != b.wants_grant || a.started != b.started ||
-         a.finished != b.finished || a.test_code != b.test_code || a.deploy_code != b.deploy_code;
+  return a.state != b.state || a.phase != b.phase || a.wants_grant != b.wants_grant ||
+         a.started != b.started || a.finished != b.finished || a.test_code != b.test_code ||
+         a.deploy_code != b.deploy_code;
 }
 
 }  // namespace
@@ -26,16 +28,17 @@ void DroneCore::On(Time, const event::Recovered& e) {
   a.lost_detail = e.detail;
   if (e.alive) unheard_shims_.insert(e.held.epoch);
   highest_epoch_ = std::max(highest_epoch_, e.held.epoch);
-  const std::string what = e.alive                                  ? "its shim is attached again"
-                           : e.held.state == HeldState::kFinished   ? "it ended while the daemon was away"
-                                                                    : absl::StrCat("lost: ", e.detail);
+  const std::string what = e.alive                                ? "its shim is attached again"
+                           : e.held.state == HeldState::kFinished ? "it ended while the daemon was away"
+                                                                  : absl::StrCat("lost: ", e.detail);
   Log(Level::kInfo, absl::StrCat("job ", e.job.value(), " (epoch ", e.held.epoch.value(), ") found: ", what));
 }
 
 std::string DroneCore::WhyNoRoom() const {
   if (draining_) return "the drone is draining and takes no new work";
   const std::uint32_t used = running();
-  if (used >= info_.capacity) return absl::StrCat("no free slot: ", used, " of ", info_.capacity, " are taken");
+  if (used >= info_.capacity)
+    return absl::StrCat("no free slot: ", used, " of ", info_.capacity, " are taken");
   if (attempts_.size() >= limits::kAttemptsInHello) {
     return absl::StrCat("the drone holds ", attempts_.size(), " attempts that are not delivered yet");
   }
@@ -173,7 +176,8 @@ void DroneCore::Say(Attempt& a) {
   if (!connected() || !a.ours) return;
   a.unsaid = false;
   if (a.held.state == HeldState::kLost) {
-    Do(effect::SendControl{ShimLost{a.held.epoch, a.held.last, a.lost_detail.substr(0, limits::kReasonBytes)}});
+    Do(effect::SendControl{
+        ShimLost{a.held.epoch, a.held.last, a.lost_detail.substr(0, limits::kReasonBytes)}});
   } else {
     Do(effect::SendControl{a.held});
   }

@@ -113,8 +113,8 @@ void DroneCore::Pump() {
     auto it = std::find_if(from, to, [this](const auto& entry) { return HasToSend(entry.second); });
     if (it == to) return false;
     const Attempt& a = it->second;
-    const std::size_t room =
-        std::min({limits::kLogBatch, limits::kWindowPerAttempt - a.in_flight, limits::kWindowPerDrone - in_flight_});
+    const std::size_t room = std::min(
+        {limits::kLogBatch, limits::kWindowPerAttempt - a.in_flight, limits::kWindowPerDrone - in_flight_});
     last_served_ = it->first;
     bulk_ready_ = false;
     Do(effect::SendRecords{it->first, Seq(a.sent.value() + 1), a.held.last, room});

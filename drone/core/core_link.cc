@@ -71,9 +71,10 @@ void DroneCore::On(Time now, const event::ControlLost& e) {
   if (e.why == event::ControlLost::Why::kDeposed ||
       (e.why == event::ControlLost::Why::kRefused && link_ == Link::kOpening)) {
     const bool deposed = e.why == event::ControlLost::Why::kDeposed;
-    Log(Level::kError, deposed ? absl::StrCat("another session of this drone took over: ", e.text,
-                                              ". This daemon leaves; stop one of the two, or give each its own --data")
-                               : absl::StrCat("the queen refuses this drone: ", e.text));
+    Log(Level::kError,
+        deposed ? absl::StrCat("another session of this drone took over: ", e.text,
+                               ". This daemon leaves; stop one of the two, or give each its own --data")
+                : absl::StrCat("the queen refuses this drone: ", e.text));
     Do(effect::Exit{1});
     exited_ = true;
     return;
@@ -92,7 +93,8 @@ void DroneCore::On(Time now, const event::FromQueen& e) {
   if (link_ == Link::kDown) return;
   const bool welcome = std::holds_alternative<Welcome>(e.message);
   if (welcome != (link_ == Link::kOpening)) {
-    Log(Level::kWarning, welcome ? "the queen said a second Welcome; ignored" : "a message before Welcome; ignored");
+    Log(Level::kWarning,
+        welcome ? "the queen said a second Welcome; ignored" : "a message before Welcome; ignored");
     return;
   }
   last_heard_ = now;
@@ -101,8 +103,8 @@ void DroneCore::On(Time now, const event::FromQueen& e) {
 
 void DroneCore::Hear(Time now, const Welcome& m) {
   if (m.protocol != kProtocol) {
-    Log(Level::kError, absl::StrCat("the queen speaks protocol ", m.protocol, "; this drone speaks ", kProtocol,
-                                    ". Install matching versions; the queen is upgraded first"));
+    Log(Level::kError, absl::StrCat("the queen speaks protocol ", m.protocol, "; this drone speaks ",
+                                    kProtocol, ". Install matching versions; the queen is upgraded first"));
     Do(effect::Exit{1});
     exited_ = true;
     return;
@@ -154,6 +156,8 @@ void DroneCore::Apply(Time now, const Disposition& d, Attempt& a) {
 
 void DroneCore::Hear(Time, const HeartbeatAck&) {}  // any message proves life; FromQueen has noted it
 
-void DroneCore::Hear(Time, const QueryInfo&) { Do(effect::SendControl{OfferedInfo()}); }
+void DroneCore::Hear(Time, const QueryInfo&) {
+  Do(effect::SendControl{OfferedInfo()});
+}
 
 }  // namespace waggle::drone

@@ -16,12 +16,13 @@
 
 namespace waggle::drone {
 
-// Decides everything about a drone's session with its queen and about the attempts it holds. Pure: no thread, clock,
-// random source, socket or file; time and jitter are arguments. The shell (drone/app) feeds events in the order they
-// happen and performs the effects of each step in order before it feeds the next event.
+// Decides everything about a drone's session with its queen and about the attempts it holds. Pure: no thread,
+// clock, random source, socket or file; time and jitter are arguments. The shell (drone/app) feeds events in
+// the order they happen and performs the effects of each step in order before it feeds the next event.
 //
-// An attempt is held from its Assign to its deletion. It is deleted only when the queen said that its verdict is stored
-// or that it is given up, and never while one of its processes lives. A lost link changes nothing about attempts.
+// An attempt is held from its Assign to its deletion. It is deleted only when the queen said that its verdict
+// is stored or that it is given up, and never while one of its processes lives. A lost link changes nothing
+// about attempts.
 class DroneCore {
  public:
   explicit DroneCore(Info info);
@@ -137,7 +138,7 @@ class DroneCore {
   Time last_beat_{};
   std::uint64_t nonce_ = 0;
   Duration lease_, busy_, idle_;
-  std::string last_trouble_;  // already logged
+  std::string last_trouble_;       // already logged
   std::set<Epoch> unheard_shims_;  // recovered, first Status still due; Hello waits for them
   Epoch highest_epoch_;
 
@@ -158,9 +159,10 @@ class DroneCore {
 };
 
 // Bounds of this machine. Message and window sizes are in common/base/limits.h.
-inline constexpr Duration kFirstStatusWait = std::chrono::seconds(2);  // for re-attached shims, before the Hello
-inline constexpr Duration kShimLeaves = std::chrono::seconds(5);       // after a verdict; then it is killed
-inline constexpr Duration kStopWait = std::chrono::seconds(10);        // for the delivery of what was stopped
+inline constexpr Duration kFirstStatusWait =
+    std::chrono::seconds(2);                                      // for re-attached shims, before the Hello
+inline constexpr Duration kShimLeaves = std::chrono::seconds(5);  // after a verdict; then it is killed
+inline constexpr Duration kStopWait = std::chrono::seconds(10);   // for the delivery of what was stopped
 
 // Full jitter: anything from nothing to a ceiling that doubles with each try. `jitter` is in [0, 1).
 Duration Backoff(int tries, double jitter);

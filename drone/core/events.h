@@ -18,8 +18,8 @@ namespace event {
 
 // ---- start and end of the daemon ----
 
-// An attempt found on disk at start; all of them come before Begin. `alive`: its shim answered its socket and will say
-// Status next. Otherwise `held` says how it ended and `detail` why it counts as lost.
+// An attempt found on disk at start; all of them come before Begin. `alive`: its shim answered its socket and
+// will say Status next. Otherwise `held` says how it ended and `detail` why it counts as lost.
 struct Recovered {
   JobId job;
   Held held;
@@ -29,9 +29,9 @@ struct Recovered {
 struct Begin {
   Epoch highest_epoch;  // highest ever seen, from disk
 };
-struct Drain {};  // no new work; exit when nothing is held. A second one means Stop.
-struct Stop {};   // cancel everything now; exit when it is delivered or after a bound
-struct Detach {}; // exit at once; attempts go on under their shims
+struct Drain {};   // no new work; exit when nothing is held. A second one means Stop.
+struct Stop {};    // cancel everything now; exit when it is delivered or after a bound
+struct Detach {};  // exit at once; attempts go on under their shims
 // A deadline the core asked for has come. `jitter` is uniform in [0, 1).
 struct Timer {
   double jitter = 0.5;
@@ -55,8 +55,8 @@ struct BulkLost {
   std::string text;
   double jitter = 0.5;
 };
-// Answer to effect::SendRecords: records up to `upto`, `bytes` long together, are on their way. bytes = 0: the spool
-// shows none of them yet.
+// Answer to effect::SendRecords: records up to `upto`, `bytes` long together, are on their way. bytes = 0:
+// the spool shows none of them yet.
 struct RecordsSent {
   Epoch epoch;
   Seq upto;
@@ -92,8 +92,8 @@ struct ShimWatermark {
   Epoch epoch;
   Seq last;
 };
-// The shim has exited and nothing of its tree is left. `held.state` is kFinished (a final record is in the spool) or
-// kLost, for which `detail` says why.
+// The shim has exited and nothing of its tree is left. `held.state` is kFinished (a final record is in the
+// spool) or kLost, for which `detail` says why.
 struct ShimGone {
   Held held;
   std::string detail;
@@ -101,11 +101,11 @@ struct ShimGone {
 
 }  // namespace event
 
-using Event = std::variant<event::Recovered, event::Begin, event::Drain, event::Stop, event::Detach, event::Timer,
-                           event::FromQueen, event::ControlLost, event::FromBulk, event::BulkReady, event::BulkLost,
-                           event::RecordsSent, event::SpoolDamaged, event::Started, event::StartFailed,
-                           event::ShimConnected, event::ShimDisconnected, event::ShimStatus, event::ShimWatermark,
-                           event::ShimGone>;
+using Event = std::variant<event::Recovered, event::Begin, event::Drain, event::Stop, event::Detach,
+                           event::Timer, event::FromQueen, event::ControlLost, event::FromBulk,
+                           event::BulkReady, event::BulkLost, event::RecordsSent, event::SpoolDamaged,
+                           event::Started, event::StartFailed, event::ShimConnected, event::ShimDisconnected,
+                           event::ShimStatus, event::ShimWatermark, event::ShimGone>;
 
 namespace effect {
 
@@ -153,9 +153,10 @@ struct Exit {
 
 }  // namespace effect
 
-using Effect = std::variant<effect::OpenControl, effect::CloseControl, effect::OpenBulk, effect::CloseBulk,
-                            effect::SendControl, effect::SendRecords, effect::StartAttempt, effect::GrantShim,
-                            effect::CancelShim, effect::KillTree, effect::DeleteAttempt, effect::Note, effect::Exit>;
+using Effect =
+    std::variant<effect::OpenControl, effect::CloseControl, effect::OpenBulk, effect::CloseBulk,
+                 effect::SendControl, effect::SendRecords, effect::StartAttempt, effect::GrantShim,
+                 effect::CancelShim, effect::KillTree, effect::DeleteAttempt, effect::Note, effect::Exit>;
 
 struct Effects {
   std::vector<Effect> list;  // to be performed in this order

@@ -10,8 +10,8 @@
 #include "common/base/ids.h"
 #include "common/base/vocabulary.h"
 
-// What the drone and its queen say to each other, as the core knows it: the content of proto/waggle/v1/hive.proto, where
-// each field is described. drone/link converts; nothing else sees both.
+// What the drone and its queen say to each other, as the core knows it: the content of
+// proto/waggle/v1/hive.proto, where each field is described. drone/link converts; nothing else sees both.
 namespace waggle::drone {
 
 enum class HeldState : std::uint8_t {
@@ -35,10 +35,12 @@ struct Held {
 };
 
 // The process tree of an attempt lives unless it ended in one of these two.
-constexpr bool IsOver(HeldState state) { return state == HeldState::kFinished || state == HeldState::kLost; }
+constexpr bool IsOver(HeldState state) {
+  return state == HeldState::kFinished || state == HeldState::kLost;
+}
 
-// Counter of a status that the drone finds out after its shim is gone: above everything a shim counts to, so that no
-// file has to remember how far the shim had come.
+// Counter of a status that the drone finds out after its shim is gone: above everything a shim counts to, so
+// that no file has to remember how far the shim had come.
 inline constexpr std::uint32_t kCounterAfterShim = 0x8000'0000;
 
 struct Info {

@@ -23,8 +23,9 @@ struct CallSink {
   std::function<void(const grpc::Status&)> done;  // the last event; the call may be deleted from now on
 };
 
-// One bidirectional stream, client side. Made and released by its owner's thread, which alone calls its public methods.
-// Two holds keep it from being done: the outbox's (writes) and the owner's (reads, cancel), each released exactly once.
+// One bidirectional stream, client side. Made and released by its owner's thread, which alone calls its
+// public methods. Two holds keep it from being done: the outbox's (writes) and the owner's (reads, cancel),
+// each released exactly once.
 template <typename Up, typename Down>
 class Call final : public grpc::ClientBidiReactor<Up, Down>, private rpc::OutboxStream<Up> {
  public:

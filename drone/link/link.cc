@@ -26,7 +26,8 @@ namespace waggle::drone {
 namespace {
 
 constexpr std::uint32_t kProtocolMin = 1, kProtocolMax = 1;
-// Statuses of every attempt that may be held, a few each; a queen that takes none of them for so long is not there.
+// Statuses of every attempt that may be held, a few each; a queen that takes none of them for so long is not
+// there.
 constexpr std::size_t kControlOutbox = 4 * limits::kAttemptsInHello;
 constexpr std::size_t kBulkOutbox = 2;  // BulkHello and one batch
 constexpr std::size_t kControlReceive = limits::kControlMessage + 16 * limits::kKiB;
@@ -43,8 +44,8 @@ struct Input {
   grpc::Status status;
 };
 
-// Any thread pushes, the loop takes. Bounded as link.h says: at most one message, one drained, one ended and one done
-// per call.
+// Any thread pushes, the loop takes. Bounded as link.h says: at most one message, one drained, one ended and
+// one done per call.
 class Inbox {
  public:
   explicit Inbox(int event_fd) : event_fd_(event_fd) {}
@@ -118,8 +119,13 @@ struct Link::Impl {
   template <typename Down>
   CallSink<Down> Sink(std::uint64_t id, std::function<void(Down&)> on_message) {
     Inbox* box = inbox.get();
-    return {std::move(on_message), [box, id] { box->Push({Input::What::kDrained, id}); },
-            [box, id] { box->Push({Input::What::kEnded, id}); },
+    return {std::move(on_message),
+            [box, id] {
+              box->Push({Input::What::kDrained, id});
+            },
+            [box, id] {
+              box->Push({Input::What::kEnded, id});
+            },
             [box, id](const grpc::Status& status) {
               Input input{Input::What::kDone, id};
               input.status = status;
@@ -192,7 +198,8 @@ absl::StatusOr<std::unique_ptr<Link>> Link::Create(Facts facts, attempt::Poller*
   if (!impl->bell.valid()) return ErrnoStatus("make", "eventfd");
   impl->inbox = std::make_unique<Inbox>(impl->bell.get());
   Impl* raw = impl.get();
-  ASSIGN_OR_RETURN(impl->watch, poller->Add(impl->bell.get(), EPOLLIN, [raw](std::uint32_t) { raw->Drain(); }));
+  ASSIGN_OR_RETURN(impl->watch,
+                   poller->Add(impl->bell.get(), EPOLLIN, [raw](std::uint32_t) { raw->Drain(); }));
   return std::unique_ptr<Link>(new Link(std::move(impl)));
 }
 
@@ -214,7 +221,8 @@ void Link::OpenControl(const Hello& hello) {
   };
   auto channel = rpc::OpenChannel(impl_->facts.target, {kControlReceive});
   auto stub = v1::Hive::NewStub(channel);
-  auto call = std::make_unique<ControlCall>(channel, kControlOutbox, impl_->Sink<v1::FromQueen>(id, on_message));
+  auto call =
+      std::make_unique<ControlCall>(channel, kControlOutbox, impl_->Sink<v1::FromQueen>(id, on_message));
   call->Start([&](grpc::ClientContext* context, auto* reactor) { stub->async()->Control(context, reactor); });
   v1::FromDrone message;
   v1::Hello* out = message.mutable_hello();
@@ -268,7 +276,8 @@ void Link::Send(const ControlUp& message) {
   v1::FromDrone out;
   const bool beat = std::holds_alternative<Heartbeat>(message);
   ToProto(message, beat ? ReadVitals(impl_->facts.data) : Vitals{}, &out);
-  // False: full, so the stream is aborted, or ending anyway; either way ControlLost follows once reading ends.
+  // False: full, so the stream is aborted, or ending anyway; either way ControlLost follows once reading
+  // ends.
   if (!call->Push(std::move(out))) call->Cancel();
 }
 
@@ -298,7 +307,8 @@ void Link::Shutdown(Duration limit) {
   impl_->control = 0;
   bool canceled = false;
   while (!impl_->controls.empty() || !impl_->bulks.empty()) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - BootClock::now()).count();
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - BootClock::now()).count();
     // Half of the time for what is queued; then what is left is cut, which always ends within moments.
     if (!canceled && left <= std::chrono::duration_cast<std::chrono::milliseconds>(limit).count() / 2) {
       canceled = true;

@@ -12,15 +12,15 @@
 
 namespace waggle::drone {
 
-// The gRPC client of the drone: one Control and one Bulk stream, each on a connection of its own. Converts between
-// messages.h and hive.proto; decides nothing.
+// The gRPC client of the drone: one Control and one Bulk stream, each on a connection of its own. Converts
+// between messages.h and hive.proto; decides nothing.
 //
-// Threads: everything here runs on the Poller's thread. gRPC's own threads only copy a message, a write's end or the end
-// of a stream into an inbox and ring its eventfd. The inbox is bounded by the streams: the next message of a stream is
-// asked for only when the one before was taken out, and each stream ends once.
+// Threads: everything here runs on the Poller's thread. gRPC's own threads only copy a message, a write's end
+// or the end of a stream into an inbox and ring its eventfd. The inbox is bounded by the streams: the next
+// message of a stream is asked for only when the one before was taken out, and each stream ends once.
 class Link {
  public:
-  struct Facts {  // of this drone, for Hello
+  struct Facts {         // of this drone, for Hello
     std::string target;  // "unix:/path/queen.sock"
     std::string identity, name, version, host, boot_id;
     std::string data;  // its file system's free space is a vital sign

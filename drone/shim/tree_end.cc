@@ -66,7 +66,10 @@ void ProcessTree::Enter(Stage stage, Time now) {
       // The sweep counts, the cgroup makes it one step; both, because a job with rights may have left the
       // cgroup.
       process::KillSweep(::getpid(), &killed_);
-      if (cgroup_ != nullptr) cgroup_->Kill().IgnoreError();
+      if (cgroup_ != nullptr) {
+        cgroup_->Kill().IgnoreError();
+        cgroup_killed_ = true;
+      }
       next_ = now + kKillAgain;
       break;
     }

@@ -24,7 +24,10 @@ class ProcessTree {
   explicit ProcessTree(OnExit on_exit) : on_exit_(std::move(on_exit)) {}
   void SetCgroup(std::unique_ptr<process::Cgroup> cgroup) { cgroup_ = std::move(cgroup); }
 
-  int cgroup_fd() const { return cgroup_ == nullptr ? -1 : cgroup_->fd(); }
+  // Where commands are born; −1 = anywhere. Not in a cgroup that was killed once: some kernels (6.18) kill at
+  // once what is born in it from outside. What is left then is cleanup, and the process tree follows that as
+  // well.
+  int cgroup_fd() const { return cgroup_ == nullptr || cgroup_killed_ ? -1 : cgroup_->fd(); }
   void Started() { empty_ = false; }
 
   // Takes every zombie. `empty()` is exact after it.
@@ -55,6 +58,7 @@ class ProcessTree {
 
   const OnExit on_exit_;
   std::unique_ptr<process::Cgroup> cgroup_;
+  bool cgroup_killed_ = false;
   bool empty_ = true;
   Stage stage_ = Stage::kNone;
   Time began_, next_;

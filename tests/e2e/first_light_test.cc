@@ -23,6 +23,7 @@ constexpr char kGood[] = R"(#include <stdio.h>
 int main(int argc, char** argv) {
   int sum = atoi(argv[1]) + atoi(argv[argc - 1]);
   printf("sum %d\n", sum);
+  fflush(stdout);
   fprintf(stderr, "checked\n");
   return sum == 5 ? 0 : 3;
 }
@@ -59,8 +60,8 @@ TEST_F(FirstLight, PassingCommitLeavesWithZero) {
   EXPECT_EQ(outcome.code, 0) << outcome;
   EXPECT_EQ(outcome.out, "sum 5\nchecked\n");
   EXPECT_THAT(outcome.err, StartsWith("run r1: 1 job at " + good_.substr(0, 8) + "\n"));
-  EXPECT_THAT(outcome.err, HasSubstr("→ prepare/build: cc -o adder adder.c\n"));
-  EXPECT_THAT(outcome.err, HasSubstr("→ test/sum: ./adder 2 3\n"));
+  EXPECT_THAT(outcome.err, HasSubstr("▸ prepare/build: cc -o adder adder.c\n"));
+  EXPECT_THAT(outcome.err, HasSubstr("▸ test/sum: ./adder 2 3\n"));
   EXPECT_THAT(Lines(outcome.err).back(), MatchesRegex("✓ 1 test passed [0-9:]+"));
 }
 

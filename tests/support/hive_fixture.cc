@@ -125,7 +125,7 @@ Child& HiveFixture::StartDrone(const std::string& name, int slots, const Words& 
   Child& drone = drones_.emplace(name, Start(argv)).first->second;
   const bool listed = Eventually([&] {
     if (!drone.Running()) return true;
-    for (const Json& known : Parsed(Waggle({"drones", "-o", "json"}))["drones"]) {
+    for (const Json& known : Drones()) {
       if (known["name"] == name && known["connected_at"] != 0 && known["state"] != "lost") return true;
     }
     return false;
@@ -179,6 +179,12 @@ std::vector<Json> HiveFixture::Jobs() {
   EXPECT_EQ(outcome.code, 0) << outcome;
   const Json list = Parsed(outcome);
   return {list.rbegin(), list.rend()};
+}
+
+Json HiveFixture::Drones() {
+  const Outcome outcome = Waggle({"drones", "-o", "json"});
+  EXPECT_EQ(outcome.code, 0) << outcome;
+  return Parsed(outcome);
 }
 
 std::string HiveFixture::StateOf(std::uint64_t job) {

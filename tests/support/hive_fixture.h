@@ -42,8 +42,10 @@ class HiveFixture : public ::testing::Test {
 
   // Drones, by name. StartDrone returns when the queen lists it as connected.
   Child& StartDrone(const std::string& name, int slots = 1, const Words& flags = {});
+  Child& Drone(const std::string& name) { return drones_.at(name); }
   void KillDrone(const std::string& name);  // KILL: its shims go on
   std::string DroneData(const std::string& name) const { return temp_ / "d/" + name; }
+  Json Drones();                           // `waggle drones -o json`, by name
   // Processes of the shims of a drone and of everything they started.
   std::vector<pid_t> JobProcesses(const std::string& drone) const;
 

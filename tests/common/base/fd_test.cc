@@ -136,11 +136,12 @@ TEST_F(FdTest, WriteFileDurablyFailsWithoutTouchingTheTarget) {
   EXPECT_EQ(::access(In("dir/inside").c_str(), F_OK), 0);
 }
 
-TEST_F(FdTest, WriteFileDurablyInTheRootDirectory) {
-  std::string path = "/.waggle-fd-test-" + std::to_string(::getpid());
-  EXPECT_TRUE(WriteFileDurably(path, "x").ok());
-  EXPECT_EQ(Content(path), "x");
-  ::unlink(path.c_str());
+TEST_F(FdTest, WriteFileDurablyTakesABareName) {
+  UniqueFd before(::open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  ASSERT_EQ(::chdir(directory_.path().c_str()), 0);
+  EXPECT_TRUE(WriteFileDurably("bare", "x").ok());
+  ASSERT_EQ(::fchdir(before.get()), 0);
+  EXPECT_EQ(Content(In("bare")), "x");
 }
 
 TEST_F(FdTest, MakeDirectoriesMakesEveryLevelForItsOwnerOnly) {

@@ -76,7 +76,9 @@ class CoreTest : public testing::Test {
     held.last = Seq(last);
     Step(event::ShimGone{held, std::move(detail)});
   }
-  void Watermark(std::uint64_t epoch, std::uint64_t last) { Step(event::ShimWatermark{Epoch(epoch), Seq(last)}); }
+  void Watermark(std::uint64_t epoch, std::uint64_t last) {
+    Step(event::ShimWatermark{Epoch(epoch), Seq(last)});
+  }
   void Cut(std::string text = "connection reset", double jitter = 0.5) {
     Step(event::ControlLost{event::ControlLost::Why::kCut, std::move(text), jitter});
   }

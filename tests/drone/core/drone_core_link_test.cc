@@ -120,7 +120,8 @@ TEST_F(LinkTest, ReconnectListsEverythingHeldAndAppliesTheAnswers) {
   EXPECT_EQ(LastHello().attempts[0].last, Seq(20));
   EXPECT_EQ(LastHello().attempts[1].state, HeldState::kFinished);
   using A = Disposition::Action;
-  WelcomeWith({{Epoch(1), A::kContinue, Seq(6), /*cancel=*/true, false}, {Epoch(2), A::kForget, Seq(5), false, false}});
+  WelcomeWith({{Epoch(1), A::kContinue, Seq(6), /*cancel=*/true, false},
+               {Epoch(2), A::kForget, Seq(5), false, false}});
   EXPECT_EQ(Count<effect::CancelShim>(), 1u);
   EXPECT_EQ(All<effect::DeleteAttempt>().at(0).epoch, Epoch(2));
   Step(event::BulkReady{});
@@ -228,7 +229,8 @@ TEST_F(LinkTest, ADeposedSessionExitsNamingItsRival) {
 
 TEST_F(LinkTest, ARefusalAtHelloExitsWithTheQueensWords) {
   Begin();
-  Step(event::ControlLost{event::ControlLost::Why::kRefused, "the name bee-1 is in use by another drone", 0.5});
+  Step(event::ControlLost{event::ControlLost::Why::kRefused, "the name bee-1 is in use by another drone",
+                          0.5});
   EXPECT_EQ(All<effect::Exit>().at(0).code, 1);
   EXPECT_THAT(All<effect::Note>().at(0).text, HasSubstr("in use"));
 }

@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <set>
 
 #include "absl/strings/match.h"
@@ -37,8 +38,10 @@ class DroneLinkTest : public testing::Test {
 
   test::Child Spawn(const std::string& log) {
     test::Child::Spec spec;
-    spec.argv = {DRONE_PATH, "serve",   "--queen", "unix:" + dir_ / "queen.sock", "--data", data_, "--name", "bee-1",
-                 "--slots",  "2",       "--label", "zone=test",                   "--env",  "OWNER=yes"};
+    spec.argv = {DRONE_PATH, "serve",    "--queen", "unix:" + dir_ / "queen.sock",
+                 "--data",   data_,      "--name",  "bee-1",
+                 "--slots",  "2",        "--label", "zone=test",
+                 "--env",    "OWNER=yes"};
     spec.env = {{"PATH", "/usr/bin:/bin"}, {"SECRET_OF_THE_DAEMON", "1"}};
     spec.cwd = dir_.path();
     spec.log = dir_ / log;
@@ -144,7 +147,8 @@ TEST_F(DroneLinkTest, AJobRunsIsDeliveredByteForByteAndDeletedAfterItsVerdict) {
   EXPECT_EQ(queen_.repeats(), 0u);
   Verdict(kEpoch);
   EXPECT_TRUE(Eventually([&] { return !Exists(AttemptDirectory(kEpoch)); }));
-  EXPECT_TRUE(Eventually([&] { return test::FilesContaining(data_ + "/trash", "").empty(); }));
+  std::error_code error;
+  EXPECT_TRUE(Eventually([&] { return std::filesystem::is_empty(data_ + "/trash", error); }));
   EXPECT_FALSE(Exists(data_ + "/work/107-1"));
 }
 
@@ -280,7 +284,8 @@ TEST_F(DroneLinkTest, ASecondDaemonOnTheDirectoryIsRefused) {
   test::Child second = Spawn("second");
   const test::Outcome outcome = second.Finish();
   EXPECT_EQ(outcome.code, 1);
-  EXPECT_THAT(outcome.err, HasSubstr(absl::StrCat("another drone daemon (process ", drone_->pid(), ") uses ", data_)));
+  EXPECT_THAT(outcome.err,
+              HasSubstr(absl::StrCat("another drone daemon (process ", drone_->pid(), ") uses ", data_)));
   EXPECT_TRUE(drone_->Running());
 }
 

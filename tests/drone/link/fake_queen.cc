@@ -41,7 +41,8 @@ struct FakeQueen::Impl final : v1::Hive::Service {
 
   grpc::Status Control(grpc::ServerContext*, ControlStream* stream) override {
     v1::FromDrone message;
-    if (!stream->Read(&message) || !message.has_hello()) return {grpc::StatusCode::INVALID_ARGUMENT, "no Hello"};
+    if (!stream->Read(&message) || !message.has_hello())
+      return {grpc::StatusCode::INVALID_ARGUMENT, "no Hello"};
     v1::FromQueen answer;
     Refusal refusal;
     {
@@ -83,10 +84,12 @@ struct FakeQueen::Impl final : v1::Hive::Service {
 
   grpc::Status Bulk(grpc::ServerContext* context, BulkStream* stream) override {
     v1::BulkUp message;
-    if (!stream->Read(&message) || !message.has_hello()) return {grpc::StatusCode::INVALID_ARGUMENT, "no BulkHello"};
+    if (!stream->Read(&message) || !message.has_hello())
+      return {grpc::StatusCode::INVALID_ARGUMENT, "no BulkHello"};
     {
       std::lock_guard lock(mutex);
-      if (message.hello().session() != sessions) return {grpc::StatusCode::PERMISSION_DENIED, "no such session"};
+      if (message.hello().session() != sessions)
+        return {grpc::StatusCode::PERMISSION_DENIED, "no such session"};
       ++bulk_streams;
       bulk_context = context;
     }
@@ -137,7 +140,9 @@ FakeQueen::FakeQueen(std::string socket) : impl_(std::make_unique<Impl>()) {
   impl_->socket = std::move(socket);
 }
 
-FakeQueen::~FakeQueen() { Disappear(); }
+FakeQueen::~FakeQueen() {
+  Disappear();
+}
 
 void FakeQueen::Listen() {
   grpc::ServerBuilder builder;

@@ -16,8 +16,8 @@ class Welcome;
 
 namespace waggle::drone {
 
-// A queen with scripted behaviour behind the real service on a real Unix socket. It keeps what drones say and the records
-// they send, checks that those are contiguous, and acknowledges them as told.
+// A queen with scripted behaviour behind the real service on a real Unix socket. It keeps what drones say and
+// the records they send, checks that those are contiguous, and acknowledges them as told.
 class FakeQueen {
  public:
   explicit FakeQueen(std::string socket);
@@ -41,12 +41,12 @@ class FakeQueen {
   void EndControl(Refusal status);
 
   std::vector<v1::Hello> hellos() const;
-  std::vector<v1::FromDrone> said() const;  // everything but Hello
-  std::string log(std::uint64_t epoch) const;      // records as they came
-  std::string output(std::uint64_t epoch) const;   // payloads of stdout
+  std::vector<v1::FromDrone> said() const;        // everything but Hello
+  std::string log(std::uint64_t epoch) const;     // records as they came
+  std::string output(std::uint64_t epoch) const;  // payloads of stdout
   bool HasFinal(std::uint64_t epoch) const;
-  std::size_t gaps() const;       // records out of order, or a repeat with other bytes
-  std::size_t repeats() const;    // records sent again
+  std::size_t gaps() const;     // records out of order, or a repeat with other bytes
+  std::size_t repeats() const;  // records sent again
   std::size_t bulk_streams() const;
 
  private:
