@@ -80,14 +80,16 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, std::size_t max_by
 
 absl::Status WriteFileDurably(const std::string& path, std::string_view content, mode_t mode) {
   std::string temporary = absl::StrCat(path, ".new");
+  ::unlink(temporary.c_str());  // what a crash left has its own content and mode
   {
-    ASSIGN_OR_RETURN(UniqueFd fd, Open(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode));
+    ASSIGN_OR_RETURN(UniqueFd fd, Open(temporary, O_WRONLY | O_CREAT | O_EXCL, mode));
     RETURN_IF_ERROR(WriteAll(fd.get(), content));
     if (::fdatasync(fd.get()) != 0) return ErrnoStatus("sync", temporary);
   }
   if (::rename(temporary.c_str(), path.c_str()) != 0) return ErrnoStatus("rename", temporary);
   std::size_t slash = path.rfind('/');
-  return SyncDirectory(slash == std::string::npos ? "." : path.substr(0, slash));
+  if (slash == std::string::npos) return SyncDirectory(".");
+  return SyncDirectory(slash == 0 ? "/" : path.substr(0, slash));
 }
 
 absl::Status SyncDirectory(const std::string& path) {

@@ -171,7 +171,7 @@ std::string Encode(const Final& v) {
 }
 
 std::optional<Final> DecodeFinal(std::string_view payload) {
-  return Decode<Final>(payload, [](ByteReader& r, Final& v) {
+  std::optional<Final> final = Decode<Final>(payload, [](ByteReader& r, Final& v) {
     v.last = Seq(r.U64());
     v.out = GetTotal(r);
     v.err = GetTotal(r);
@@ -190,6 +190,8 @@ std::optional<Final> DecodeFinal(std::string_view payload) {
     v.started = r.I64();
     v.finished = r.I64();
   });
+  if (final && Name(final->reason) == "?") return std::nullopt;  // no store could keep it
+  return final;
 }
 
 }  // namespace waggle::journal

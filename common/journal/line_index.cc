@@ -15,11 +15,13 @@
 namespace waggle::journal {
 
 std::uint64_t LineCounter::Feed(const RecordHeader& header, std::string_view payload) {
-  if (header.command != command_ || header.kind == Kind::kCommandStart) {
+  bool output = IsOutput(header.kind);
+  // Events of no command (warnings, comments) may stand between two pieces of one line.
+  if (header.kind == Kind::kCommandStart || (output && header.command != command_)) {
     open_[0] = open_[1] = 0;
     command_ = header.command;
   }
-  if (!IsOutput(header.kind) || payload.empty()) return 0;
+  if (!output || payload.empty()) return 0;
   std::uint64_t& open = open_[header.kind == Kind::kStdout ? 0 : 1];
   auto newlines = static_cast<std::uint64_t>(std::count(payload.begin(), payload.end(), '\n'));
   bool ended = payload.back() == '\n';

@@ -65,18 +65,22 @@ absl::StatusOr<std::size_t> Reader::ReadRaw(std::size_t max_bytes, Seq last, std
     std::size_t room = std::max(max_bytes - std::min(max_bytes, used),
                                 count > 0 ? 0 : kHeaderBytes + limits::kRecordPayload);
     out->resize(kept + room);
-    ASSIGN_OR_RETURN(std::size_t got,
-                     PreadFull(file_.get(), std::as_writable_bytes(std::span(*out).subspan(kept)),
-                               static_cast<off_t>(position_)));
+    absl::StatusOr<std::size_t> got = PreadFull(
+        file_.get(), std::as_writable_bytes(std::span(*out).subspan(kept)), static_cast<off_t>(position_));
     bool full = false;
-    ASSIGN_OR_RETURN(std::size_t taken, TakeRecords(std::string_view(*out).substr(kept, got), max_bytes, used,
-                                                    last, &count, &full));
-    out->resize(kept + taken);
+    absl::StatusOr<std::size_t> records = got;
+    if (got.ok()) {
+      records =
+          TakeRecords(std::string_view(*out).substr(kept, *got), max_bytes, used, last, &count, &full);
+    }
+    const std::size_t taken = records.value_or(0);
+    out->resize(kept + taken);  // what is not a wanted record is never left to the caller
+    if (!records.ok()) return records.status();
     position_ += taken;
     if (full) return count;
     if (taken > 0) {
       successor_seen = false;
-    } else if (got > 0) {
+    } else if (*got > 0) {
       return count;  // half a record: its writer is not done, or it does not fit into this call
     } else if (successor_seen) {
       SeekToPosition(segment_ + 1, kSegmentHeaderBytes, next_);

@@ -158,6 +158,8 @@ absl::StatusOr<VerifyResult> Verify(const Location& location, Epoch epoch) {
     result.problem = absl::StrCat("no final record behind record ", tail.last.value());
   } else if (!final) {
     result.problem = absl::StrCat("the final record ", tail.last.value(), " cannot be read");
+  } else if (final->last != tail.last) {
+    result.problem = absl::StrCat("the final record ", tail.last.value(), " says it is record ", final->last.value());
   } else {
     result.problem = differs("stdout", final->out, result.out);
     if (result.problem.empty()) result.problem = differs("stderr", final->err, result.err);

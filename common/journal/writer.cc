@@ -4,6 +4,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <filesystem>
+
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/bytes.h"
@@ -98,11 +101,33 @@ absl::StatusOr<std::unique_ptr<Writer>> Writer::Recover(Location location, Epoch
     if (::ftruncate(writer->file_.get(), static_cast<off_t>(tail.position)) != 0) {
       return ErrnoStatus("cut the torn end of", where.Segment(tail.segment));
     }
-    RETURN_IF_ERROR(SyncFile(writer->file_.get(), where.Segment(tail.segment)));
   }
-  for (std::uint32_t n = writer->tail_.segment + 1; ::unlink(where.Segment(n).c_str()) == 0; ++n) {
-  }
+  // A new journal, the usual case, has nothing to settle.
+  bool leftovers = !tail.problem.empty() || ::access(where.Segment(1).c_str(), F_OK) == 0;
+  if (tail.last.value() != 0 || leftovers) RETURN_IF_ERROR(writer->SettleRecovered());
   return writer;
+}
+
+absl::Status Writer::SettleRecovered() {
+  // Behind a hole there may be segments that no count finds; left alone they would meet the ones to come.
+  const std::string segment_prefix = location_.prefix + ".";
+  std::error_code error;
+  std::filesystem::directory_iterator entry(location_.directory, error), end;
+  for (; !error && entry != end; entry.increment(error)) {
+    std::string name = entry->path().filename().string();
+    std::uint32_t number = 0;
+    if (name.rfind(segment_prefix, 0) == 0 &&
+        absl::SimpleAtoi(name.substr(segment_prefix.size()), &number) && number > tail_.segment) {
+      ::unlink(entry->path().c_str());
+    }
+  }
+  if (error) return absl::InternalError(absl::StrCat("list ", location_.directory, ": ", error.message()));
+  // Whoever wrote it may have died before its sync: what was found here is about to be called durable.
+  for (std::uint32_t n = 0; n <= tail_.segment; ++n) {
+    ASSIGN_OR_RETURN(UniqueFd file, Open(location_.Segment(n), O_RDONLY));
+    RETURN_IF_ERROR(SyncFile(file.get(), location_.Segment(n)));
+  }
+  return SyncDirectory(location_.directory);
 }
 
 absl::Status Writer::OpenSegment(std::uint32_t number, bool create) {
@@ -135,7 +160,12 @@ absl::Status Writer::AppendRaw(std::string_view records, Seq new_last) {
     }
     unsynced_previous_ = std::move(previous);
   }
-  RETURN_IF_ERROR(PwriteAll(file_.get(), records, tail_.position, location_.Segment(tail_.segment)));
+  absl::Status written = PwriteAll(file_.get(), records, tail_.position, location_.Segment(tail_.segment));
+  if (!written.ok()) {
+    // A later append may be shorter: nothing of this one may show behind it. If this fails too, recovery cuts it.
+    (void)!::ftruncate(file_.get(), static_cast<off_t>(tail_.position));
+    return written;
+  }
   tail_.position += records.size();
   tail_.last = new_last;
   return absl::OkStatus();

@@ -83,6 +83,7 @@ class Writer {
  private:
   Writer(Location location, Epoch epoch, std::size_t segment_bytes);
   absl::Status OpenSegment(std::uint32_t number, bool create);
+  absl::Status SettleRecovered();  // removes what lies behind the end and makes the rest durable
 
   const Location location_;
   const Epoch epoch_;

@@ -243,6 +243,14 @@ absl::Status DocumentFromJson(std::string_view json, v1::JobDocument* document) 
 }
 
 void StripCredentials(v1::JobDocument* document) {
+  for (auto* phase : {document->mutable_environment(), document->mutable_prepare(), document->mutable_test(),
+                      document->mutable_deploy(), document->mutable_cleanup()}) {
+    for (v1::Command& command : *phase) {
+      if (command.screen().empty()) continue;
+      command.set_command(command.screen());
+      command.clear_args();
+    }
+  }
   if (!document->has_repo()) return;
   document->mutable_repo()->clear_auth();
   document->mutable_repo()->set_url(PublicUrl(document->repo().url()));

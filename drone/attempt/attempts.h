@@ -36,8 +36,7 @@ class Attempts {
     Host host;
     std::string shim;  // absolute path of waggle-shim
   };
-  // Called on the Poller's thread, never from within a call that the receiver makes here is unfinished
-  // business: the receiver queues.
+  // Called on the Poller's thread, also from within the calls below: the receiver queues and handles it afterwards.
   using Emit = std::function<void(drone::Event)>;
   using Log = std::function<void(drone::effect::Note)>;
 

@@ -57,6 +57,12 @@ void DroneCore::Hear(Time, const Assign& m) {
     return;
   }
   std::string why = WhyNoRoom();
+  if (!why.empty() && !draining_ && deferred_.size() < Ending() &&
+      running() - Ending() + deferred_.size() < info_.capacity) {
+    // To the queen the slot of a fenced attempt is free; its tree is gone in moments. A repeat is the same one.
+    if (deferred_.empty() || deferred_.back().epoch < m.epoch) deferred_.push_back(m);
+    return;
+  }
   if (!why.empty()) {
     Log(Level::kInfo, absl::StrCat("epoch ", m.epoch.value(), " rejected: ", why));
     Do(effect::SendControl{Reject{m.epoch, std::move(why)}});
@@ -68,6 +74,21 @@ void DroneCore::Hear(Time, const Assign& m) {
   a.held.received = m.received;
   a.starting = true;
   Do(effect::StartAttempt{m});
+}
+
+std::uint32_t DroneCore::Ending() const {
+  return static_cast<std::uint32_t>(std::count_if(attempts_.begin(), attempts_.end(), [](const auto& entry) {
+    const Attempt& a = entry.second;
+    return a.doom == Doom::kFenced && !IsOver(a.held.state) && !a.verdict;
+  }));
+}
+
+void DroneCore::StartDeferred(Time now) {
+  while (!deferred_.empty() && (draining_ || WhyNoRoom().empty())) {
+    const Assign assign = std::move(deferred_.front());
+    deferred_.pop_front();
+    Hear(now, assign);
+  }
 }
 
 void DroneCore::On(Time now, const event::Started& e) {
@@ -212,7 +233,10 @@ void DroneCore::Hear(Time, const Grant& m) {
 }
 
 void DroneCore::Hear(Time now, const Verdict& m) {
-  if (Attempt* a = Find(m.epoch)) DoomAttempt(now, *a, Doom::kDelete);
+  Attempt* a = Find(m.epoch);
+  if (a == nullptr) return;
+  a->verdict = true;  // may overtake the shim's own word of its end
+  DoomAttempt(now, *a, Doom::kDelete);
 }
 
 void DroneCore::Hear(Time now, const Forget& m) {
@@ -233,7 +257,8 @@ void DroneCore::DoomAttempt(Time now, Attempt& a, Doom doom) {
                                       ") was given up by the queen: it is ended and deleted"));
   }
   // A shim whose final record is stored leaves by itself within moments; anything else has to be ended.
-  if (a.process) a.kill_at = IsOver(a.held.state) && doom == Doom::kDelete ? now + kShimLeaves : now;
+  const bool leaves = doom == Doom::kDelete && (a.verdict || IsOver(a.held.state));
+  if (a.process) a.kill_at = leaves ? now + kShimLeaves : now;
 }
 
 void DroneCore::KillOverdue(Time now) {

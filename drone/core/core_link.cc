@@ -40,6 +40,7 @@ void DroneCore::LinkDown(Time now, double jitter) {
   if (bulk_open_) Do(effect::CloseBulk{});
   bulk_open_ = bulk_ready_ = false;
   bulk_retry_.reset();
+  deferred_.clear();  // not accepted: the queen gives them to somebody
   for (auto& [epoch, a] : attempts_) {
     a.ours = false;
     Rewind(a, a.acked);

@@ -20,6 +20,7 @@ Effects DroneCore::Step(Time now, const Event& event) {
   std::visit([&](const auto& e) { On(now, e); }, event);
   KillOverdue(now);
   RemoveDoomed();
+  StartDeferred(now);
   Pump();
   FinishLeaving(now);
   if (!exited_) effects_.wake = NextWake();
@@ -27,10 +28,8 @@ Effects DroneCore::Step(Time now, const Event& event) {
 }
 
 std::uint32_t DroneCore::running() const {
-  return static_cast<std::uint32_t>(std::count_if(attempts_.begin(), attempts_.end(), [](const auto& a) {
-    // A verdict is proof that the tree is gone, even when the
-    // shim's own last word is still on its way.
-    return !IsOver(a.second.held.state) && a.second.doom != Doom::kDelete;
+  return static_cast<std::uint32_t>(std::count_if(attempts_.begin(), attempts_.end(), [](const auto& entry) {
+    return !IsOver(entry.second.held.state) && !entry.second.verdict;
   }));
 }
 

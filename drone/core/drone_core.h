@@ -49,6 +49,7 @@ class DroneCore {
     bool connected = false;  // to the shim
     bool starting = false;   // StartAttempt was given, its answer is due
     Doom doom = Doom::kNone;
+    bool verdict = false;         // its final record is stored, so its tree was gone: the slot is free
     std::optional<Time> kill_at;  // a doomed shim that has not gone by itself
 
     std::optional<Cancel> cancel;
@@ -113,6 +114,8 @@ class DroneCore {
   void RemoveDoomed();
   void FinishLeaving(Time now);
   std::string WhyNoRoom() const;
+  std::uint32_t Ending() const;  // fenced attempts whose tree still holds its slot
+  void StartDeferred(Time now);
 
   void Rewind(Attempt& a, Seq acked);
   void Pump();
@@ -152,6 +155,7 @@ class DroneCore {
   std::size_t in_flight_ = 0;
 
   std::map<Epoch, Attempt> attempts_;
+  std::deque<Assign> deferred_;  // for the slots of fenced attempts; at most as many as there are of those
 
   bool draining_ = false;
   std::optional<Time> stop_deadline_;

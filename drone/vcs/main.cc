@@ -34,18 +34,16 @@ absl::StatusOr<std::string> Run(const Request& request) {
   ASSIGN_OR_RETURN(Mirror mirror, Mirror::Open(request.mirrors, request.source,
                                                credentials.has_value() ? &*credentials : nullptr));
   ASSIGN_OR_RETURN(Found found, mirror.Locate(request.wanted));
-  std::string commit = absl::StrCat("commit ", Hex(found.commit), "\n");
   switch (request.verb) {
     case Verb::kResolve:
-      return absl::StrCat(commit, "branch ", found.branch, "\n");
+      return absl::StrCat("commit ", Hex(found.commit), "\nbranch ", found.branch, "\n");
     case Verb::kRead:
       NowDoing(absl::StrCat("reading ", Printable(request.path), " from ", request.source.address));
       return ReadFileAt(mirror.repository(), found.commit, request.path, request.max_bytes);
     case Verb::kCheckout:
       NowDoing(absl::StrCat("checkout of ", request.source.address));
       RETURN_IF_ERROR(CheckOut(mirror, request.source, found.commit, request.target));
-      std::fprintf(stderr, "checked out %s\n", Hex(found.commit).c_str());
-      return commit;
+      return absl::StrCat("checked out ", Hex(found.commit), "\n");
   }
   return absl::InternalError("unknown verb");
 }

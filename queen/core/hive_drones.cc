@@ -124,6 +124,10 @@ void Hive::On(const event::Hello& e) {
   for (const auto& [epoch, held] : statuses) {
     Attempt& attempt = attempts_.at(epoch);
     if (attempt.seal) continue;
+    if (const JobRow& job = jobs_.at(attempt.row.job); job.cancel_requested) {
+      // The Welcome only says that a cancel is wanted; this says whose it is, and whether it hurries.
+      Send(e.connection, to_drone::Cancel{epoch, job.canceled_by, job.cancel_reason, job.cancel_now});
+    }
     ApplyStatus(drone, attempt, held);
     if (held.state == HeldState::kLost) {
       GiveUp(attempt, Reason::kShimLost, "the process that led the attempt died", held.last_seq);

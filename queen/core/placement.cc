@@ -72,7 +72,8 @@ void Placement::AddJob(JobId job, std::int32_t priority, const Requirement& requ
 void Placement::RemoveJob(JobId job) {
   auto found = jobs_.find(job);
   if (found == jobs_.end()) return;
-  auto [queue, key] = found->second;
+  Queue* queue = found->second.first;
+  const JobKey key = found->second.second;
   jobs_.erase(found);
   ChangeQueue(*queue, [&](Queue& q) { q.jobs.erase(key); });
   // An empty queue keeps its open drones, so that the next such job costs no scan; many odd ones are not

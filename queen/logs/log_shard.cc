@@ -187,9 +187,14 @@ void LogShard::Append(SessionId session, Epoch epoch, std::string_view records) 
 }
 
 bool LogShard::Accept(OpenedLog& log, std::string_view records) {
-  const std::uint64_t first = log.last.load() + 1;
-  std::uint64_t next = first;
-  std::size_t begin = 0, end = 0;  // of the fresh records within `records`
+  std::uint64_t next = log.last.load() + 1;
+  std::size_t begin = 0, end = 0;  // of the fresh records within `records` that are not written yet
+  auto write = [&] {
+    if (begin == end) return;
+    absl::Status written = Write(log, records.substr(begin, end - begin), Seq(next - 1));
+    if (!written.ok()) callbacks_->failed(written);
+    begin = end;
+  };
   bool whole = true;
   std::size_t at = 0;
   while (at < records.size()) {
@@ -210,13 +215,12 @@ bool LogShard::Accept(OpenedLog& log, std::string_view records) {
       log.last_boot_nanos = record.header.boot_nanos;
       Take(log, record);
       ++next;
+      // The index wants its checkpoints between two writes, one per 64 KiB.
+      if (end - begin >= limits::kIndexEvery) write();
     }
     at += record.raw.size();
   }
-  if (next > first) {
-    absl::Status written = Write(log, records.substr(begin, end - begin), Seq(next - 1));
-    if (!written.ok()) callbacks_->failed(written);
-  }
+  write();
   return whole;
 }
 

@@ -150,6 +150,21 @@ TEST_F(DroneRestart, WithoutAnotherDroneTheJobWaitsAndSaysWhy) {
   EXPECT_TRUE(Eventually([&] { return JobProcesses("bee").empty(); }));
 }
 
+TEST_F(DroneRestart, CancelWhileTheDroneIsAwayIsToldWhenItComesBack) {
+  StartQueen();
+  StartDrone("bee");
+  const std::uint64_t job = Submit(TestJob({"trap '' INT TERM; echo ready; while :; do sleep 0.1; done"}));
+  ASSERT_TRUE(Eventually([&] { return StateOf(job) == "started" && Raw(job) == "ready\n"; }));
+  KillDrone("bee");
+  EXPECT_EQ(Waggle({"cancel", "1", "--reason", "wrong branch", "--now"}).code, 0);
+  EXPECT_EQ(StateOf(job), "started");
+  StartDrone("bee");
+  const Json facts = WaitForState(job, "canceled", 8s);  // it is not asked politely first
+  EXPECT_EQ(facts["detail"], "canceled by a local user: wrong branch");
+  EXPECT_TRUE(Eventually([&] { return JobProcesses("bee").empty(); }));
+  EXPECT_EQ(Raw(job), "ready\n");
+}
+
 TEST_F(DroneRestart, KilledShimEndsItsProcessesAndTheJobIsTriedAgain) {
   StartQueen();
   StartDrone("bee");

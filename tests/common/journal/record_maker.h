@@ -65,7 +65,7 @@ class RecordMaker {
     return raw;
   }
 
-  const Epoch epoch_;
+  Epoch epoch_;
   std::uint64_t last_ = 0;
   StreamDigest out_, err_;
 };

@@ -107,7 +107,8 @@ TEST(Record, DecodesTheFirstOfSeveral) {
   RecordMaker maker;
   std::string first = maker.Out("one\n"), second = maker.Err("two\n");
   RecordView view;
-  ASSERT_EQ(DecodeRecord(first + second, &view), DecodeResult::kOk);
+  const std::string both = first + second;
+  ASSERT_EQ(DecodeRecord(both, &view), DecodeResult::kOk);
   EXPECT_EQ(view.raw, first);
   EXPECT_EQ(view.payload, "one\n");
 }

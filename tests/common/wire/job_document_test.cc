@@ -221,6 +221,17 @@ TEST(StripCredentials, LeavesNoSecretBehind) {
   EXPECT_FALSE(none.has_repo());
 }
 
+TEST(StripCredentials, ReplacesAScreenedCommandByItsScreen) {
+  v1::JobDocument document = Small();
+  v1::Command* command = document.add_cleanup();
+  command->set_command("login");
+  command->add_args("hunter2");
+  command->set_screen("log in");
+  StripCredentials(&document);
+  EXPECT_THAT(document.SerializeAsString(), Not(HasSubstr("hunter2")));
+  EXPECT_EQ(document.cleanup(0).command(), "log in");
+}
+
 TEST(PublicUrl, CutsUserAndPassword) {
   EXPECT_EQ(PublicUrl("https://user:pw@host/p"), "https://host/p");
   EXPECT_EQ(PublicUrl("https://token@host:8443/p@x"), "https://host:8443/p@x");

@@ -309,7 +309,7 @@ TEST_F(AttemptsTest, WhatCannotStartSaysWhyAndLeavesNothing) {
   attempts_->Start({kEpoch, 1, "\x01\x02 nonsense", 1000});
   failed = Next<drone::event::StartFailed>();
   ASSERT_TRUE(failed);
-  EXPECT_THAT(failed->reason, HasSubstr("cannot be decoded"));
+  EXPECT_THAT(failed->reason, HasSubstr("are no waggle.v1.JobDocument"));
   attempts_->Start({kEpoch, 1, Document("true", "https://git.example/x"), 1000});
   failed = Next<drone::event::StartFailed>();
   ASSERT_TRUE(failed);

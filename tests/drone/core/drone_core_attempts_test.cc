@@ -50,6 +50,22 @@ TEST_F(AttemptsTest, AboveCapacityIsRejectedUntilATreeIsGone) {
   EXPECT_EQ(core_.held(), 3u);
 }
 
+TEST_F(AttemptsTest, AnAssignmentWaitsForTheTreeOfAFencedAttempt) {
+  Connect();
+  Run(1);
+  Run(2);
+  Hear(Fenced{Epoch(1)});
+  AssignOnly(3);
+  AssignOnly(3);
+  EXPECT_EQ(Sent<Reject>().size(), 0u);
+  EXPECT_EQ(Count<effect::StartAttempt>(), 0u);
+  AssignOnly(4);
+  EXPECT_EQ(Sent<Reject>().size(), 1u) << "there is one such slot";
+  Gone(1, HeldState::kLost, 5);
+  ASSERT_EQ(Count<effect::StartAttempt>(), 1u);
+  EXPECT_EQ(All<effect::StartAttempt>()[0].assign.epoch, Epoch(3));
+}
+
 TEST_F(AttemptsTest, AFailedStartIsRejectedWithItsReasonAndForgotten) {
   Connect();
   AssignOnly(7);
@@ -90,6 +106,19 @@ TEST_F(AttemptsTest, VerdictDeletesOnceTheShimIsGone) {
   Gone(7, HeldState::kFinished, 9);
   ASSERT_EQ(Count<effect::DeleteAttempt>(), 1u);
   EXPECT_EQ(core_.held(), 0u);
+}
+
+TEST_F(AttemptsTest, AVerdictThatOvertakesTheShimsEndFreesTheSlotAndKillsNothing) {
+  Connect();
+  Run(1);
+  Run(2);
+  Hear(Verdict{Epoch(1), JobState::kPassed});
+  EXPECT_EQ(Count<effect::KillTree>(), 0u) << "its last moments are its own";
+  EXPECT_EQ(core_.running(), 1u);
+  Run(3);
+  Status(1, HeldState::kFinished, 5);
+  Gone(1, HeldState::kFinished, 5);
+  EXPECT_EQ(Count<effect::DeleteAttempt>(), 1u);
 }
 
 TEST_F(AttemptsTest, AShimThatStaysAfterTheVerdictIsKilled) {

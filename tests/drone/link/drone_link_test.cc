@@ -272,7 +272,7 @@ TEST_F(DroneLinkTest, DocumentsThatCannotRunAreRejectedWithTheReason) {
   Up();
   AssignDocument(kEpoch, "\xff\xff not a document");
   ASSERT_TRUE(Said([](const v1::FromDrone& m) {
-    return m.has_reject() && m.reject().reason().find("cannot be decoded") != std::string::npos;
+    return m.has_reject() && m.reject().reason().find("are no waggle.v1.JobDocument") != std::string::npos;
   })) << drone_->Err();
   EXPECT_FALSE(Exists(AttemptDirectory(kEpoch)));
   Assign(kEpoch + 1, "echo fine");

@@ -1,0 +1,300 @@
+// Attempts that are lost: retried, sealed, unknown, fenced.
+#include "tests/queen/core/hive_fixture.h"
+
+namespace waggle::queen {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+class HiveLoss : public HiveTest {
+ protected:
+  // A deploy whose tests passed and whose grant was given, on d1.
+  void GrantedDeploy(const std::string& job) {
+    DroneUp("d1");
+    Submit(job, {.type = JobType::kTestAndDeploy});
+    Accept(job);
+    AsksForGrant(job, 0);
+  }
+};
+
+TEST_F(HiveLoss, ALostTestIsANewAttemptElsewhere) {
+  DroneUp("d1");
+  Submit("a");
+  Starts("a");
+  Epoch first = Current("a");
+  Disconnect("d1");
+  DroneUp("d2");
+  for (int i = 0; i < 3; ++i) {
+    Advance(15s);
+    Heartbeat("d2");
+  }
+  ExpectAssigned("a", "d2");
+  EXPECT_GT(Current("a"), first);
+  EXPECT_EQ(AttemptOf("a").number, 2u);
+  const AttemptRow& lost = store_.attempts.at(first);
+  EXPECT_EQ(lost.state, JobState::kErrored);
+  EXPECT_EQ(lost.reason, Reason::kDroneLost);
+  EXPECT_THAT(lost.detail, HasSubstr("d1 was lost, last heard of"));
+  ASSERT_TRUE(seals_.contains(first));
+  EXPECT_THAT(seals_[first].text, HasSubstr("attempt 1 of 3, queued again"));
+  SealsComplete();
+  EXPECT_TRUE(store_.attempts.at(first).log_closed);
+  ExpectState("a", JobState::kQueued);
+  Passes("a");
+  ExpectState("a", JobState::kPassed);
+  EXPECT_EQ(Job("a").attempts, 2u);
+}
+
+TEST_F(HiveLoss, AJobThatIsQueuedAgainHasNotStarted) {
+  DroneUp("d1");
+  Submit("a");
+  Starts("a");
+  WallMillis queued = Job("a").times.queued;
+  AdvancePastLease();
+  ExpectQueued("a");
+  EXPECT_EQ(Job("a").times.queued, queued);
+  EXPECT_EQ(Job("a").times.received, 0);
+  EXPECT_EQ(Job("a").times.started, 0);
+  EXPECT_EQ(Job("a").drone_name, "");
+}
+
+TEST_F(HiveLoss, TheOldAttemptIsFencedAndCannotTouchTheNewOne) {
+  DroneUp("d1");
+  Submit("a");
+  Starts("a");
+  HeldAttempt zombie = Holds("a");
+  AdvancePastLease();
+  DroneUp("d2");
+  Starts("a");
+  DroneUp("d1", 1, {zombie});
+  EXPECT_EQ(WelcomedWith("d1", zombie.epoch).action, Action::kFenced);
+  zombie.state = HeldState::kFinished;
+  zombie.counter = 99;
+  Step(event::Status{ConnectionOf("d1"), zombie});
+  EXPECT_THAT(SentTo<to_drone::Fenced>("d1"), SizeIs(1));
+  journal::Final passed;
+  passed.test_code = 0;
+  LogEnds(zombie.epoch, passed);
+  ExpectState("a", JobState::kStarted);
+  ExpectAssigned("a", "d2");
+  EXPECT_EQ(store_.attempts.at(zombie.epoch).state, JobState::kErrored);
+  Fails("a", 3);
+  ExpectState("a", JobState::kFailed);
+}
+
+TEST_F(HiveLoss, RetriesAreBoundedAndTheVerdictWaitsForTheSeal) {
+  Submit("a");
+  for (int attempt = 1; attempt <= 3; ++attempt) {
+    DroneUp("d1");
+    ASSERT_EQ(AttemptOf("a").number, static_cast<std::uint32_t>(attempt));
+    Starts("a");
+    AdvancePastLease();
+  }
+  ExpectState("a", JobState::kStarted) << "its log is not complete yet";
+  EXPECT_THAT(seals_, SizeIs(3));
+  SealsComplete();
+  ExpectState("a", JobState::kErrored, Reason::kDroneLost);
+  EXPECT_THAT(Job("a").detail, HasSubstr("d1 was lost"));
+  EXPECT_EQ(store_.attempts.size(), 3u);
+  DroneUp("d1");
+  EXPECT_THAT(SentTo<to_drone::Assign>("d1"), IsEmpty());
+}
+
+TEST_F(HiveLoss, NoAnswerToAnAssignmentIsALostAttempt) {
+  DroneUp("d1");
+  Submit("a");
+  Epoch first = Current("a");
+  Advance(config_.accept_deadline - 1ms);
+  EXPECT_EQ(Current("a"), first);
+  Advance(1ms);
+  EXPECT_NE(Current("a"), first);
+  ExpectAssigned("a", "d1");
+  ASSERT_THAT(SentTo<to_drone::Fenced>("d1"), SizeIs(1));
+  EXPECT_EQ(SentTo<to_drone::Fenced>("d1")[0].epoch, first);
+  EXPECT_THAT(store_.attempts.at(first).detail, HasSubstr("did not answer"));
+  EXPECT_EQ(View("d1").used, 1u);
+  Step(event::Accept{ConnectionOf("d1"), first, wall_});
+  EXPECT_THAT(SentTo<to_drone::Fenced>("d1"), SizeIs(2)) << "too late";
+}
+
+TEST_F(HiveLoss, AnAcceptedJobHasNoAcceptDeadline) {
+  DroneUp("d1");
+  Submit("a");
+  Accept("a");
+  Advance(config_.accept_deadline + 1s);
+  ExpectState("a", JobState::kReceived);
+}
+
+TEST_F(HiveLoss, ARefusalIsRetriedAndThenFinal) {
+  DroneUp("d1");
+  Submit("a");
+  for (int i = 0; i < 3; ++i) Reject("a", "disk full");
+  SealsComplete();
+  ExpectState("a", JobState::kErrored, Reason::kRejected);
+  EXPECT_THAT(Job("a").detail, HasSubstr("d1 refused the job: disk full"));
+  EXPECT_EQ(View("d1").used, 0u);
+}
+
+TEST_F(HiveLoss, ADroneBackWithoutTheAttemptLostIt) {
+  DroneUp("d1");
+  Submit("a");
+  Starts("a");
+  Epoch first = Current("a");
+  DroneUp("d1");
+  EXPECT_THAT(store_.attempts.at(first).detail, HasSubstr("came back without this attempt"));
+  ExpectAssigned("a", "d1");
+  EXPECT_NE(Current("a"), first);
+}
+
+TEST_F(HiveLoss, ADeadShimIsRetriedAndItsRecordsAreWaitedFor) {
+  DroneUp("d1");
+  Submit("a");
+  Starts("a");
+  Epoch first = Current("a");
+  ShimDies("a", 7);
+  EXPECT_EQ(seals_[first].at_least, 7u);
+  EXPECT_EQ(seals_[first].reason, Reason::kShimLost);
+  EXPECT_EQ(store_.attempts.at(first).reason, Reason::kShimLost);
+  ExpectAssigned("a", "d1");
+  EXPECT_NE(Current("a"), first);
+  // Its records still come, even over a new session.
+  HeldAttempt lost;
+  lost.epoch = first;
+  lost.state = HeldState::kLost;
+  DroneUp("d1", 1, {lost, Holds("a", HeldState::kAccepted)});
+  EXPECT_EQ(WelcomedWith("d1", first).action, Action::kSendFinal);
+  EXPECT_EQ(log_sessions_[first], drones_["d1"].session);
+  EXPECT_EQ(seals_[first].at_least, 7u);
+  // With the drone gone nobody will bring them.
+  AdvancePastLease();
+  EXPECT_EQ(seals_[first].at_least, 0u);
+}
+
+TEST_F(HiveLoss, AShimThatDiedWhileTheDroneWasAway) {
+  DroneUp("d1");
+  Submit("a");
+  Starts("a");
+  HeldAttempt held = Holds("a", HeldState::kLost);
+  held.last_seq = 5;
+  DroneUp("d1", 1, {held});
+  EXPECT_EQ(seals_[held.epoch].at_least, 5u);
+  EXPECT_EQ(store_.attempts.at(held.epoch).reason, Reason::kShimLost);
+  EXPECT_NE(Current("a"), held.epoch);
+}
+
+TEST_F(HiveLoss, TheGrantIsStoredBeforeItIsGivenAndGivenAgainWhenAskedAgain) {
+  GrantedDeploy("a");
+  ASSERT_THAT(SentTo<to_drone::Grant>("d1"), SizeIs(1));
+  EXPECT_TRUE(AttemptOf("a").granted);
+  AsksForGrant("a", 0);
+  EXPECT_THAT(SentTo<to_drone::Grant>("d1"), SizeIs(2));
+  Disconnect("d1");
+  DroneUp("d1", 1, {Holds("a", HeldState::kGranted)});
+  EXPECT_TRUE(WelcomedWith("d1", Current("a")).granted);
+}
+
+TEST_F(HiveLoss, ALostDeployBeforeTheGrantIsRetried) {
+  DroneUp("d1");
+  Submit("a", {.type = JobType::kDeploy});
+  Starts("a");
+  AdvancePastLease();
+  ExpectQueued("a");
+}
+
+TEST_F(HiveLoss, ALostGrantedDeployIsUnknownAndNeverRepeated) {
+  GrantedDeploy("a");
+  Epoch epoch = Current("a");
+  AdvancePastLease();
+  EXPECT_EQ(Current("a"), epoch);
+  EXPECT_EQ(seals_[epoch].reason, Reason::kUnknown);
+  EXPECT_EQ(seals_[epoch].deploy_code, 504);
+  EXPECT_THAT(seals_[epoch].text, HasSubstr("504"));
+  EXPECT_THAT(seals_[epoch].text, HasSubstr("d1 was lost"));
+  SealsComplete();
+  ExpectState("a", JobState::kErrored, Reason::kUnknown);
+  EXPECT_EQ(Job("a").test_code, 0) << "what was reported stays";
+  EXPECT_EQ(Job("a").deploy_code, 504);
+  EXPECT_NE(Job("a").times.finished, 0);
+  DroneUp("d2");
+  EXPECT_THAT(SentTo<to_drone::Assign>("d2"), IsEmpty());
+}
+
+TEST_F(HiveLoss, AGrantedDeployWhoseShimDiedIsUnknown) {
+  GrantedDeploy("a");
+  ShimDies("a", 3);
+  EXPECT_EQ(seals_[Current("a")].at_least, 3u);
+  SealsComplete();
+  ExpectState("a", JobState::kErrored, Reason::kUnknown);
+  EXPECT_EQ(Job("a").deploy_code, 504);
+}
+
+TEST_F(HiveLoss, OnlyUnknownResultsBecome504) {
+  GrantedDeploy("a");
+  HeldAttempt held = Holds("a", HeldState::kCleaning);
+  held.test_code = 0;
+  held.deploy_code = 3;
+  Report("a", held);
+  AdvancePastLease();
+  SealsComplete();
+  EXPECT_EQ(Job("a").test_code, 0);
+  EXPECT_EQ(Job("a").deploy_code, 3);
+}
+
+TEST_F(HiveLoss, AReportedCodeIsStoredWhenItIsReported) {
+  DroneUp("d1");
+  Submit("a", {.type = JobType::kTestAndDeploy});
+  Starts("a");
+  HeldAttempt held = Holds("a");
+  held.test_code = 0;
+  Report("a", held);
+  EXPECT_EQ(AttemptOf("a").test_code, 0);
+}
+
+// The true final may have been stored before the drone was given up: then it counts.
+TEST_F(HiveLoss, AFinalThatWasStoredBeforeTheLossIsTheTruth) {
+  GrantedDeploy("a");
+  Epoch epoch = Current("a");
+  AdvancePastLease();
+  journal::Final final;
+  final.test_code = final.deploy_code = 0;
+  LogEnds(epoch, final);
+  ExpectState("a", JobState::kPassed);
+  EXPECT_EQ(Job("a").deploy_code, 0);
+}
+
+TEST_F(HiveLoss, ALateFinalAfterTheVerdictChangesNothing) {
+  GrantedDeploy("a");
+  Epoch epoch = Current("a");
+  HeldAttempt held = Holds("a", HeldState::kFinished);
+  AdvancePastLease();
+  SealsComplete();
+  DroneUp("d1", 1, {held});
+  EXPECT_EQ(WelcomedWith("d1", epoch).action, Action::kForget);
+  ExpectNothingChanges([&] { LogEnds(epoch, {}); });
+  ExpectState("a", JobState::kErrored, Reason::kUnknown);
+}
+
+TEST_F(HiveLoss, ALogThatCannotBeCompletedIsNotAPass) {
+  DroneUp("d1");
+  Submit("a");
+  journal::Final passed;
+  passed.test_code = 0;
+  LogEnds(Current("a"), passed, "stored are 3 + 0 bytes");
+  ExpectState("a", JobState::kErrored, Reason::kLogIncomplete);
+  EXPECT_EQ(Job("a").detail, "stored are 3 + 0 bytes");
+}
+
+TEST_F(HiveLoss, ANameIsNotTakenFromADroneWhoseLogIsNotSealedYet) {
+  DroneUp("d1");
+  Submit("a");
+  AdvancePastLease();
+  SealsComplete();
+  drones_["d1"].identity = "another";
+  DroneUp("d1");
+  ExpectAssigned("a", "d1");
+}
+
+}  // namespace
+}  // namespace waggle::queen

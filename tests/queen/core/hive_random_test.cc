@@ -1,0 +1,137 @@
+// Random walks: whatever people, drones, logs and restarts do in whatever order, what must always hold does.
+#include <random>
+
+#include "tests/queen/core/hive_fixture.h"
+
+namespace waggle::queen {
+namespace {
+
+class HiveWalk : public HiveTest, public testing::WithParamInterface<unsigned> {
+ protected:
+  void CheckInvariants() {
+    FleetView fleet = Fleet();
+    for (const DroneView& view : fleet.drones) {
+      EXPECT_LE(view.used, view.row.capacity) << view.row.name;
+      EXPECT_EQ(view.used, view.jobs.size());
+    }
+    std::uint64_t queued = 0;
+    for (const auto& [name, id] : ids_) {
+      const JobRow& job = Job(name);
+      if (IsTerminal(job.state)) {
+        EXPECT_NE(job.times.finished, 0);
+        EXPECT_GE(job.times.finished, job.times.queued);
+        continue;
+      }
+      if (!job.attempt) {
+        ++queued;
+        EXPECT_EQ(job.state, JobState::kQueued) << name;
+        continue;
+      }
+      ASSERT_TRUE(store_.attempts.contains(job.attempt)) << name;
+      EXPECT_FALSE(store_.attempts.at(job.attempt).log_closed) << name << " has no verdict";
+      EXPECT_LE(job.attempts, 3u);
+    }
+    EXPECT_EQ(fleet.queued, queued);
+    for (const auto& [epoch, row] : store_.attempts) {
+      if (!row.log_closed && IsTerminal(row.state)) EXPECT_TRUE(seals_.contains(epoch)) << "nobody seals it";
+    }
+  }
+
+  // The live jobs a connected drone has, as it sees them.
+  std::vector<std::string> Live() {
+    std::vector<std::string> live;
+    for (const auto& [name, id] : ids_) {
+      const JobRow& job = Job(name);
+      if (!IsTerminal(job.state) && job.attempt && drones_.contains(job.drone_name)) live.push_back(name);
+    }
+    return live;
+  }
+
+  void RandomStep(std::mt19937& random) {
+    std::string drone = "d" + std::to_string(random() % 4);
+    std::vector<std::string> live = Live();
+    std::string job = live.empty() ? "" : live[random() % live.size()];
+    switch (random() % 14) {
+      case 0:
+      case 1:
+        Submit("j" + std::to_string(ids_.size()), {.priority = static_cast<int>(random() % 3),
+                                                    .type = random() % 3 ? JobType::kTest : JobType::kDeploy});
+        break;
+      case 2: {  // comes (back), remembering some of what it had
+        std::vector<HeldAttempt> held;
+        for (const std::string& name : live) {
+          if (Job(name).drone_name != drone || random() % 5 == 0) continue;
+          held.push_back(Holds(name, static_cast<HeldState>(1 + random() % 6)));
+          held.back().last_seq = random() % 4;
+        }
+        DroneUp(drone, 3, held);
+        break;
+      }
+      case 3:
+        if (drones_.contains(drone)) Disconnect(drone);
+        break;
+      case 4:
+        Advance(std::chrono::seconds(random() % 15));
+        break;
+      case 5:
+        for (const auto& [name, d] : drones_) Heartbeat(name);
+        break;
+      case 6:
+        if (!job.empty()) Accept(job);
+        break;
+      case 7:
+        if (!job.empty()) AsksForGrant(job);
+        break;
+      case 8:
+        if (!job.empty()) Report(job, Holds(job, static_cast<HeldState>(1 + random() % 5)));
+        break;
+      case 9:
+        if (!job.empty() && random() % 2) Reject(job);
+        break;
+      case 10:
+        if (!job.empty() && random() % 2) ShimDies(job, random() % 3);
+        break;
+      case 11:
+        if (!job.empty() && random() % 2) random() % 2 ? Passes(job) : Fails(job);
+        break;
+      case 12:
+        if (!ids_.empty() && random() % 3 == 0) Cancel(std::next(ids_.begin(), random() % ids_.size())->first);
+        break;
+      case 13:
+        if (random() % 12 == 0) {
+          Restart();
+        } else {
+          SealsComplete();
+        }
+        break;
+    }
+  }
+};
+
+TEST_P(HiveWalk, KeepsItsInvariantsAndFinishesEveryJob) {
+  std::mt19937 random(GetParam());
+  for (int step = 0; step < 1500 && !HasFailure(); ++step) {
+    RandomStep(random);
+    CheckInvariants();
+  }
+  // In the end everything that was submitted gets a verdict.
+  for (int round = 0; round < 300 && !HasFailure(); ++round) {
+    for (int d = 0; d < 4; ++d) {
+      std::vector<HeldAttempt> held;
+      for (const std::string& name : Live()) {
+        if (Job(name).drone_name == "d" + std::to_string(d)) held.push_back(Holds(name));
+      }
+      DroneUp("d" + std::to_string(d), 3, held);
+    }
+    for (const std::string& job : Live()) Passes(job);
+    SealsComplete();
+  }
+  for (const auto& [name, id] : ids_) EXPECT_TRUE(IsTerminal(Job(name).state)) << name;
+  for (const auto& [epoch, row] : store_.attempts) EXPECT_TRUE(row.log_closed) << epoch.value();
+  EXPECT_EQ(hive_->waiting(), 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, HiveWalk, testing::Range(1u, 13u));
+
+}  // namespace
+}  // namespace waggle::queen
