@@ -70,8 +70,7 @@ absl::StatusOr<std::size_t> Reader::ReadRaw(std::size_t max_bytes, Seq last, std
     bool full = false;
     absl::StatusOr<std::size_t> records = got;
     if (got.ok()) {
-      records =
-          TakeRecords(std::string_view(*out).substr(kept, *got), max_bytes, used, last, &count, &full);
+      records = TakeRecords(std::string_view(*out).substr(kept, *got), max_bytes, used, last, &count, &full);
     }
     const std::size_t taken = records.value_or(0);
     out->resize(kept + taken);  // what is not a wanted record is never left to the caller

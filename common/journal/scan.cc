@@ -159,7 +159,8 @@ absl::StatusOr<VerifyResult> Verify(const Location& location, Epoch epoch) {
   } else if (!final) {
     result.problem = absl::StrCat("the final record ", tail.last.value(), " cannot be read");
   } else if (final->last != tail.last) {
-    result.problem = absl::StrCat("the final record ", tail.last.value(), " says it is record ", final->last.value());
+    result.problem =
+        absl::StrCat("the final record ", tail.last.value(), " says it is record ", final->last.value());
   } else {
     result.problem = differs("stdout", final->out, result.out);
     if (result.problem.empty()) result.problem = differs("stderr", final->err, result.err);

@@ -116,8 +116,8 @@ absl::Status Writer::SettleRecovered() {
   for (; !error && entry != end; entry.increment(error)) {
     std::string name = entry->path().filename().string();
     std::uint32_t number = 0;
-    if (name.rfind(segment_prefix, 0) == 0 &&
-        absl::SimpleAtoi(name.substr(segment_prefix.size()), &number) && number > tail_.segment) {
+    if (name.rfind(segment_prefix, 0) == 0 && absl::SimpleAtoi(name.substr(segment_prefix.size()), &number) &&
+        number > tail_.segment) {
       ::unlink(entry->path().c_str());
     }
   }
@@ -162,7 +162,8 @@ absl::Status Writer::AppendRaw(std::string_view records, Seq new_last) {
   }
   absl::Status written = PwriteAll(file_.get(), records, tail_.position, location_.Segment(tail_.segment));
   if (!written.ok()) {
-    // A later append may be shorter: nothing of this one may show behind it. If this fails too, recovery cuts it.
+    // A later append may be shorter: nothing of this one may show behind it. If this fails too, recovery cuts
+    // it.
     (void)!::ftruncate(file_.get(), static_cast<off_t>(tail_.position));
     return written;
   }

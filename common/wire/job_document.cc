@@ -215,7 +215,8 @@ void ToProto(const pipeline::JobSpec& spec, JobId id, v1::JobDocument* document)
 absl::StatusOr<pipeline::JobSpec> ParseDocument(std::string_view serialized, JobId* id) {
   // AppendJobId adds this much at most to a document that was checked without it.
   constexpr std::size_t kJobIdBytes = 11;
-  RETURN_IF_ERROR(CheckSize(serialized.size() - std::min(serialized.size(), id != nullptr ? kJobIdBytes : 0)));
+  RETURN_IF_ERROR(
+      CheckSize(serialized.size() - std::min(serialized.size(), id != nullptr ? kJobIdBytes : 0)));
   v1::JobDocument document;
   if (!document.ParseFromArray(serialized.data(), static_cast<int>(serialized.size()))) {
     return absl::InvalidArgumentError(

@@ -38,8 +38,8 @@ void AppendJobId(JobId id, std::string* serialized);
 // type are errors that name the field. Does not check the content: FromProto does.
 absl::Status DocumentFromJson(std::string_view json, v1::JobDocument* document);
 
-// Makes a document fit to be shown: the repository's auth is removed and its url is public, and a screened command is
-// replaced by its screen.
+// Makes a document fit to be shown: the repository's auth is removed and its url is public, and a screened
+// command is replaced by its screen.
 void StripCredentials(v1::JobDocument* document);
 
 // The url without `user:password@`. An scp-like address (git@host:path) keeps its user: it can hold no

@@ -56,11 +56,13 @@ void DroneCore::Hear(Time, const Assign& m) {
     }
     return;
   }
+  const bool waits =
+      std::any_of(deferred_.begin(), deferred_.end(), [&](const Assign& a) { return a.epoch == m.epoch; });
+  if (waits) return;  // said twice
   std::string why = WhyNoRoom();
   if (!why.empty() && !draining_ && deferred_.size() < Ending() &&
       running() - Ending() + deferred_.size() < info_.capacity) {
-    // To the queen the slot of a fenced attempt is free; its tree is gone in moments. A repeat is the same one.
-    if (deferred_.empty() || deferred_.back().epoch < m.epoch) deferred_.push_back(m);
+    deferred_.push_back(m);  // to the queen the slot of a fenced attempt is free; its tree is gone in moments
     return;
   }
   if (!why.empty()) {

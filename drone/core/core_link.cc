@@ -140,7 +140,6 @@ void DroneCore::Apply(Time now, const Disposition& d, Attempt& a) {
       Rewind(a, Seq(0));
       a.acked = a.sent = std::min(d.acked, a.held.last);
       a.granted = a.granted || d.granted;
-      if (d.cancel && !a.cancel) a.cancel = Cancel{d.epoch, "", "canceled while the drone was away", false};
       DeliverToShim(a);
       return;
     case Disposition::Action::kForget:

@@ -28,23 +28,23 @@ Hive::Hive(HiveConfig config, Snapshot snapshot, Time now) : config_(config), co
 Effects Hive::Start(Time now, WallMillis wall) {
   now_ = now;
   wall_ = wall;
-  for (auto& [id, job] : jobs_) {
-    if (!job.attempt || !attempts_.contains(job.attempt)) Enqueue(job);
+  std::vector<JobId> waiting;
+  for (const auto& [id, job] : jobs_) {
+    if (!job.attempt || !attempts_.contains(job.attempt)) waiting.push_back(id);
+  }
+  for (JobId id : waiting) {
+    JobRow& job = jobs_.at(id);
+    if (job.cancel_requested) {
+      FinishJob(job, JobState::kCanceled, Reason::kCanceled, CancelDetail(job));
+    } else {
+      Enqueue(job);
+    }
   }
   for (auto& [epoch, attempt] : attempts_) {
     bool given_up = IsTerminal(attempt.row.state) && !attempt.row.log_closed;
     auto job = jobs_.find(attempt.row.job);
     bool orphan = job == jobs_.end() || job->second.attempt != epoch || !drones_.contains(attempt.row.drone);
-    if (given_up || orphan) {
-      attempt.seal = effect::SealLog{epoch,
-                                     0,
-                                     attempt.row.reason,
-                                     attempt.row.detail,
-                                     absl::StrCat("waggle: ", attempt.row.detail),
-                                     attempt.row.test_code,
-                                     attempt.row.deploy_code};
-      effects_.after.push_back(*attempt.seal);
-    }
+    if (given_up || orphan) SealOrphan(attempt);
   }
   for (auto& [id, drone] : drones_) {
     if (!drone.attempts.empty()) CheckLeaseLater(drone);

@@ -92,11 +92,15 @@ class Hive {
   // before: wait for no records.
   void GiveUp(Attempt& attempt, Reason reason, std::string detail, std::uint64_t log_at_least);
   void FinishJob(JobRow& job, JobState state, Reason reason, std::string detail);
+  static std::string CancelDetail(const JobRow& job);
+  // After a restart: an attempt nobody can bring to an end any more.
+  void SealOrphan(Attempt& attempt);
   void FinishAttempt(Attempt& attempt, JobState state, Reason reason, std::string detail);
   void ReleaseSlot(Attempt& attempt);
   void Forget(Epoch epoch);
   bool MayRetry(const JobRow& job, const Attempt& attempt, Reason reason) const;
-  void TakeTimes(Attempt& attempt, WallMillis received, WallMillis started, WallMillis finished);
+  // True when one of them was news.
+  bool TakeTimes(Attempt& attempt, WallMillis received, WallMillis started, WallMillis finished);
 
   // hive_drones.cc
   Drone* ByConnection(ConnectionId connection);
@@ -104,7 +108,8 @@ class Hive {
   // nullptr.
   Attempt* Held(Drone& drone, Epoch epoch);
   Drone* FindOrAddDrone(const event::Hello& hello);
-  Disposition Resume(Drone& drone, const HeldAttempt& held);
+  // `newest_given`: the newest epoch this queen knew of before the drone said hello.
+  Disposition Resume(Drone& drone, const HeldAttempt& held, Epoch newest_given);
   void ApplyStatus(Drone& drone, Attempt& attempt, const HeldAttempt& held);
   void UpdatePlacement(Drone& drone);
   void Heard(Drone& drone);

@@ -86,7 +86,8 @@ void Hive::On(const event::Hello& e) {
     by_session_.erase(drone.session);
     effects_.after.push_back(effect::EndSession{drone.session});
   }
-  if (e.highest_epoch.value() > counters_.epoch) {
+  const Epoch newest_given(counters_.epoch);
+  if (e.highest_epoch > newest_given) {
     counters_.epoch = e.highest_epoch.value();  // a restored queen learns which numbers are used up
   }
   drone.session = drone.row.session = SessionId(++counters_.session);
@@ -113,7 +114,7 @@ void Hive::On(const event::Hello& e) {
   std::vector<std::pair<Epoch, HeldAttempt>> statuses;
   for (const HeldAttempt& held : e.attempts) {
     listed.insert(held.epoch);
-    Disposition disposition = Resume(drone, held);
+    Disposition disposition = Resume(drone, held, newest_given);
     if (disposition.action == Action::kContinue || disposition.action == Action::kSendFinal) {
       statuses.emplace_back(held.epoch, held);
     }
@@ -144,7 +145,7 @@ void Hive::On(const event::Hello& e) {
   UpdatePlacement(drone);
 }
 
-Disposition Hive::Resume(Drone& drone, const HeldAttempt& held) {
+Disposition Hive::Resume(Drone& drone, const HeldAttempt& held, Epoch newest_given) {
   Disposition disposition;
   disposition.epoch = held.epoch;
   auto found = attempts_.find(held.epoch);
@@ -152,9 +153,9 @@ Disposition Hive::Resume(Drone& drone, const HeldAttempt& held) {
   bool live = found != attempts_.end() && found->second.row.drone == drone.row.id &&
               (!found->second.seal || found->second.seal->at_least > 0);
   if (!live) {
-    disposition.action = held.epoch.value() > counters_.epoch ? Action::kUnknown
-                         : over                               ? Action::kForget
-                                                              : Action::kFenced;
+    disposition.action = held.epoch > newest_given ? Action::kUnknown
+                         : over                    ? Action::kForget
+                                                   : Action::kFenced;
     return disposition;
   }
   Attempt& attempt = found->second;
@@ -250,13 +251,19 @@ void Hive::ApplyStatus(Drone& drone, Attempt& attempt, const HeldAttempt& held) 
   if (held.counter < attempt.row.counter) return;  // an older one that was overtaken
   attempt.row.counter = held.counter;
   attempt.accept_by.reset();
-  TakeTimes(attempt, held.received, held.started, 0);
+  bool news = TakeTimes(attempt, held.received, held.started, 0);
+  auto take_code = [&](std::int32_t& known, std::int32_t said) {
+    news = news || (said != -1 && said != known);
+    if (said != -1) known = said;
+  };
+  take_code(attempt.row.test_code, held.test_code);
+  take_code(attempt.row.deploy_code, held.deploy_code);
   JobState state = held.state == HeldState::kAccepted ? JobState::kReceived : JobState::kStarted;
   JobRow& job = jobs_.at(attempt.row.job);
   if (held.state == HeldState::kFinished || held.state == HeldState::kLost) ReleaseSlot(attempt);
   bool grant = held.wants_grant && !job.cancel_requested;
   bool first_grant = grant && !attempt.row.granted;
-  if (state > attempt.row.state || first_grant) {
+  if (state > attempt.row.state || first_grant || news) {
     attempt.row.state = std::max(attempt.row.state, state);
     attempt.row.granted = attempt.row.granted || first_grant;
     if (job.attempt == attempt.row.epoch) job.state = attempt.row.state;

@@ -28,6 +28,11 @@ JobState VerdictOf(const journal::Final& final) {
 
 }  // namespace
 
+std::string Hive::CancelDetail(const JobRow& job) {
+  return absl::StrCat("canceled by ", job.canceled_by, job.cancel_reason.empty() ? "" : ": ",
+                      job.cancel_reason);
+}
+
 JobRow& Hive::AddJob(JobDraft draft, RunId run) {
   JobId id(++counters_.job);
   counters_changed_ = true;
@@ -63,6 +68,7 @@ void Hive::Enqueue(JobRow& job) {
   if (job.times.queued == 0) job.times.queued = std::max(wall_, job.times.created);
   job.attempt = Epoch();
   job.drone_name.clear();
+  job.times.received = job.times.started = 0;  // those are of the current attempt
   placement_.AddJob(job.id, job.priority, RequirementOf(job));
   Save(job);
 }
@@ -115,7 +121,7 @@ void Hive::GiveUp(Attempt& attempt, Reason reason, std::string detail, std::uint
     detail = absl::StrCat("canceled by ", job.canceled_by, "; ", detail);
   } else if (attempt.row.granted && IsInfrastructure(reason)) {
     reason = Reason::kUnknown;
-    attempt.row.deploy_code = 504;
+    if (attempt.row.deploy_code == -1) attempt.row.deploy_code = 504;
     detail = absl::StrCat(detail, "; its deploy may have begun, so it is not repeated");
   }
   attempt.row.detail = detail;
@@ -136,6 +142,27 @@ void Hive::GiveUp(Attempt& attempt, Reason reason, std::string detail, std::uint
   effects_.after.push_back(*attempt.seal);
 }
 
+void Hive::SealOrphan(Attempt& attempt) {
+  auto job = jobs_.find(attempt.row.job);
+  bool current = job != jobs_.end() && job->second.attempt == attempt.row.epoch;
+  if (!IsTerminal(attempt.row.state)) {
+    if (current) {
+      GiveUp(attempt, Reason::kDroneLost, absl::StrCat(attempt.row.drone_name, " is not known any more"), 0);
+      return;
+    }
+    FinishAttempt(attempt, JobState::kErrored, Reason::kDroneLost, "its job is not known any more");
+    Save(attempt.row);
+  }
+  attempt.seal = effect::SealLog{attempt.row.epoch,
+                                 0,
+                                 attempt.row.reason,
+                                 attempt.row.detail,
+                                 absl::StrCat("waggle: ", attempt.row.detail),
+                                 attempt.row.test_code,
+                                 attempt.row.deploy_code};
+  effects_.after.push_back(*attempt.seal);
+}
+
 void Hive::ReleaseSlot(Attempt& attempt) {
   if (!attempt.holds_slot) return;
   attempt.holds_slot = false;
@@ -147,7 +174,8 @@ void Hive::FinishAttempt(Attempt& attempt, JobState state, Reason reason, std::s
   attempt.row.state = state;
   attempt.row.reason = reason;
   attempt.row.detail = std::move(detail);
-  if (attempt.row.times.finished == 0) attempt.row.times.finished = wall_;
+  JobTimes& times = attempt.row.times;
+  if (times.finished == 0) times.finished = std::max({wall_, times.created, times.received, times.started});
   ReleaseSlot(attempt);
 }
 
@@ -155,27 +183,36 @@ void Hive::FinishJob(JobRow& job, JobState state, Reason reason, std::string det
   job.state = state;
   job.reason = reason;
   job.detail = std::move(detail);
-  if (job.times.finished == 0) job.times.finished = wall_;
-  job.times.finished = std::max(job.times.finished, std::max(job.times.started, job.times.received));
+  JobTimes& times = job.times;
+  if (times.finished == 0) times.finished = wall_;
+  times.finished = std::max({times.finished, times.started, times.received, times.queued});
   Save(job);
   placement_.RemoveJob(job.id);
   jobs_.erase(job.id);
 }
 
 // Received before queued is lifted to queued: the drone's wall clock may be wrong, the order is not.
-void Hive::TakeTimes(Attempt& attempt, WallMillis received, WallMillis started, WallMillis finished) {
+bool Hive::TakeTimes(Attempt& attempt, WallMillis received, WallMillis started, WallMillis finished) {
   constexpr WallMillis kPlausible = 946'684'800'000;  // before the year 2000: a clock that was never set
-  auto lift = [](WallMillis value, WallMillis floor) { return value == 0 ? 0 : std::max(value, floor); };
   JobTimes& times = attempt.row.times;
-  if (times.received == 0 && received > kPlausible) times.received = lift(received, times.created);
-  if (times.started == 0 && started > kPlausible) times.started = lift(started, times.received);
-  if (times.finished == 0 && finished > kPlausible) times.finished = lift(finished, times.started);
-  if (times.received == 0 && times.started != 0) times.received = times.started;
+  WallMillis floor = times.created;
+  bool news = false;
+  auto take = [&](WallMillis& known, WallMillis said) {
+    if (known == 0 && said > kPlausible) {
+      known = std::max(said, floor);
+      news = true;
+    }
+    floor = std::max(floor, known);
+  };
+  take(times.received, received != 0 ? received : started);
+  take(times.started, started);
+  take(times.finished, finished);
   auto job = jobs_.find(attempt.row.job);
-  if (job == jobs_.end() || job->second.attempt != attempt.row.epoch) return;
+  if (job == jobs_.end() || job->second.attempt != attempt.row.epoch) return news;
   job->second.times.received = times.received;
   job->second.times.started = times.started;
   job->second.times.finished = times.finished;
+  return news;
 }
 
 void Hive::On(const event::LogComplete& e) {
@@ -243,11 +280,9 @@ void Hive::On(const event::CancelJob& e) {
     return;
   }
   job.cancel_now = job.cancel_now || e.now;
-  std::string detail =
-      absl::StrCat("canceled by ", job.canceled_by, job.cancel_reason.empty() ? "" : ": ", job.cancel_reason);
   if (!job.attempt) {
     JobRow ended = job;
-    FinishJob(job, JobState::kCanceled, Reason::kCanceled, detail);
+    FinishJob(job, JobState::kCanceled, Reason::kCanceled, CancelDetail(job));
     ended = effects_.rows.jobs.back();
     effects_.after.push_back(effect::Answer{e.request, std::move(ended)});
     return;

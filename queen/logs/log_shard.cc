@@ -1,5 +1,7 @@
 #include "queen/logs/log_shard.h"
 
+#include <unistd.h>
+
 #include "absl/strings/str_cat.h"
 #include "common/base/fd.h"
 #include "common/base/status_macros.h"
@@ -10,6 +12,18 @@ namespace waggle::queen {
 
 using journal::Kind;
 using journal::RecordView;
+
+namespace {
+
+// At most limits::kReasonBytes, never half a character.
+std::string_view Shortened(std::string_view text) {
+  if (text.size() <= limits::kReasonBytes) return text;
+  std::size_t end = limits::kReasonBytes;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return text.substr(0, end);
+}
+
+}  // namespace
 
 LogShard::LogShard(std::string directory, std::shared_ptr<const LogStore::Callbacks> callbacks)
     : directory_(std::move(directory)),
@@ -132,9 +146,10 @@ absl::StatusOr<std::shared_ptr<OpenedLog>> LogShard::Open(Epoch epoch) {
   RETURN_IF_ERROR(MakeDirectories(log->location.directory));
   ASSIGN_OR_RETURN(log->writer, journal::Writer::Recover(log->location, epoch));
   if (log->writer->last().value() > 0) {
-    // Digests and line numbers go on from the last checkpoint; only what is behind it is hashed again.
+    // Digests and line numbers go on from the last checkpoint; only what is behind it is hashed again. The
+    // last record, which may be the final, is always taken again.
     journal::Checkpoint checkpoint =
-        journal::FindRecord(log->location, Seq(log->writer->last().value() + 1), &log->index_entries);
+        journal::FindRecord(log->location, log->writer->last(), &log->index_entries);
     log->state = checkpoint.state;
     auto visit = [&](const RecordView& record, journal::Position) {
       if (log->first_boot_nanos == 0) log->first_boot_nanos = record.header.boot_nanos;
@@ -143,6 +158,12 @@ absl::StatusOr<std::shared_ptr<OpenedLog>> LogShard::Open(Epoch epoch) {
       if (record.header.seq >= checkpoint.next) Take(*log, record);
     };
     RETURN_IF_ERROR(journal::Scan(log->location, epoch, visit).status());
+  }
+  if (::access(log->location.Index().c_str(), F_OK) == 0) {
+    // Checkpoints behind a cut speak of records that are not there any more.
+    absl::StatusOr<std::unique_ptr<journal::IndexWriter>> index =
+        journal::IndexWriter::Open(log->location, log->index_entries);
+    if (index.ok()) log->index = std::move(*index);  // only a cache
   }
   log->last.store(log->writer->last().value());
   absl::MutexLock lock(&mutex_);
@@ -196,6 +217,7 @@ bool LogShard::Accept(OpenedLog& log, std::string_view records) {
     begin = end;
   };
   bool whole = true;
+  std::optional<journal::Reader> stored;  // of repeats: read on, not searched for each
   std::size_t at = 0;
   while (at < records.size()) {
     RecordView record;
@@ -207,7 +229,7 @@ bool LogShard::Accept(OpenedLog& log, std::string_view records) {
       break;
     }
     if (record.header.seq.value() < next) {
-      CheckRepeat(log, record);
+      CheckRepeat(log, record, stored);
     } else {
       if (begin == end) begin = at;
       end = at + record.raw.size();
@@ -225,14 +247,17 @@ bool LogShard::Accept(OpenedLog& log, std::string_view records) {
 }
 
 // A repeat after a lost acknowledgement is normal; one with other bytes is a conflict: the first bytes stay.
-void LogShard::CheckRepeat(OpenedLog& log, const RecordView& record) {
-  if (log.conflict_reported || record.header.seq.value() > log.last.load()) return;
-  journal::Reader reader(log.location);
-  std::string stored;
-  if (!reader.SeekTo(record.header.seq).ok() || !reader.ReadRaw(1, record.header.seq, &stored).ok()) return;
-  if (stored == record.raw) return;
+void LogShard::CheckRepeat(OpenedLog& log, const RecordView& record, std::optional<journal::Reader>& stored) {
+  const Seq seq = record.header.seq;
+  if (log.conflict_reported || seq.value() > log.last.load()) return;
+  if (!stored || stored->next() != seq) {
+    stored.emplace(log.location);
+    if (!stored->SeekTo(seq).ok()) return;
+  }
+  std::string first;
+  if (!stored->ReadRaw(1, seq, &first).ok() || first == record.raw) return;
   log.conflict_reported = true;
-  log.problem = absl::StrCat("record ", record.header.seq.value(), " was sent twice with different content");
+  log.problem = absl::StrCat("record ", seq.value(), " was sent twice with different content");
 }
 
 void LogShard::Take(OpenedLog& log, const RecordView& record) {
@@ -281,8 +306,9 @@ void LogShard::Seal(const effect::SealLog& seal) {
   if (!log.ok()) return callbacks_->failed(log.status());
   if ((*log)->final) {
     // Complete before it was given up. Say so again: the first message may have come before the core lost
-    // interest.
-    return callbacks_->complete(Completion(**log));
+    // interest. While its sync is under way that one says it.
+    if ((*log)->durable.load() == (*log)->last.load()) callbacks_->complete(Completion(**log));
+    return;
   }
   (*log)->pending_seal = seal;
   if ((*log)->last.load() >= seal.at_least) WriteSeal(**log);
@@ -299,7 +325,7 @@ void LogShard::WriteSeal(OpenedLog& log) {
   std::string raw;
   header.seq = Seq(log.last.load() + 1);
   header.kind = Kind::kStatus;
-  journal::EncodeRecord(header, std::string_view(seal.text).substr(0, limits::kReasonBytes), &raw);
+  journal::EncodeRecord(header, Shortened(seal.text), &raw);
   header.seq = Seq(header.seq.value() + 1);
   header.kind = Kind::kFinal;
   journal::Final final;
@@ -307,7 +333,7 @@ void LogShard::WriteSeal(OpenedLog& log) {
   final.out = log.state.out.Total();
   final.err = log.state.err.Total();
   final.reason = seal.reason;
-  final.detail = seal.detail;
+  final.detail = Shortened(seal.detail);
   final.test_code = seal.test_code;
   final.deploy_code = seal.deploy_code;
   journal::EncodeRecord(header, journal::Encode(final), &raw);

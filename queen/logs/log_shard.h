@@ -14,6 +14,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "common/journal/line_index.h"
+#include "common/journal/reader.h"
 #include "common/journal/writer.h"
 #include "queen/logs/log_store.h"
 
@@ -72,7 +73,7 @@ class LogShard {
   absl::StatusOr<std::shared_ptr<OpenedLog>> Open(Epoch epoch);
   // Takes the longest prefix of `records` that continues the log; false when a gap or damage stopped it.
   bool Accept(OpenedLog& log, std::string_view records);
-  void CheckRepeat(OpenedLog& log, const journal::RecordView& record);
+  void CheckRepeat(OpenedLog& log, const journal::RecordView& record, std::optional<journal::Reader>& stored);
   void Take(OpenedLog& log, const journal::RecordView& record);
   absl::Status Write(OpenedLog& log, std::string_view raw, Seq last);
   void WriteSeal(OpenedLog& log);

@@ -110,7 +110,10 @@ void WatchHub::Listen(Watcher& watcher, Epoch epoch) {
   absl::MutexLock lock(&mutex_);
   if (watcher.removed) return;
   auto at = by_epoch_.find(watcher.listening);
-  if (at != by_epoch_.end()) at->second.erase(watcher.id);
+  if (at != by_epoch_.end()) {
+    at->second.erase(watcher.id);
+    if (at->second.empty()) by_epoch_.erase(at);
+  }
   watcher.listening = epoch;
   by_epoch_[epoch].insert(watcher.id);
 }
@@ -263,6 +266,13 @@ absl::Status WatchHub::Enter(Watcher& watcher, const AttemptRow& attempt) {
   return first ? SkipToStart(watcher) : absl::OkStatus();
 }
 
+// What a watcher is told instead of the journal's own message, which names files of the data directory.
+absl::Status WatchHub::Damaged(const Watcher& watcher, Seq seq) {
+  return absl::DataLossError(absl::StrCat("the stored log of attempt ", watcher.attempt,
+                                          " is damaged at record ", seq.value(), "\nnext: waggle verify ",
+                                          watcher.start.job.value(), "@", watcher.attempt));
+}
+
 // Moves the reader to the cursor or line, with the line numbers counted from the nearest checkpoint.
 absl::Status WatchHub::SkipToStart(Watcher& watcher) {
   const WatchStart& start = watcher.start;
@@ -272,8 +282,9 @@ absl::Status WatchHub::SkipToStart(Watcher& watcher) {
   journal::Location location = logs_.At(watcher.epoch);
   std::string raw;
   journal::Reader head(location);
-  ASSIGN_OR_RETURN(std::size_t got, head.ReadRaw(1, std::min(last, Seq(1)), &raw));
-  if (got > 0) {
+  absl::StatusOr<std::size_t> got = head.ReadRaw(1, std::min(last, Seq(1)), &raw);
+  if (!got.ok()) return Damaged(watcher, head.next());
+  if (*got > 0) {
     journal::ForEachRecord(raw, [&](const RecordView& r) { watcher.first_boot_nanos = r.header.boot_nanos; });
   }
   Seq target(start.after_seq.value() + 1);
@@ -285,8 +296,9 @@ absl::Status WatchHub::SkipToStart(Watcher& watcher) {
     raw.clear();
     Seq next = watcher.reader->next();
     if (!by_line && next >= target) return absl::OkStatus();
-    ASSIGN_OR_RETURN(std::size_t n, watcher.reader->ReadRaw(1, last, &raw));  // one record
-    if (n == 0) break;
+    absl::StatusOr<std::size_t> n = watcher.reader->ReadRaw(1, last, &raw);  // one record
+    if (!n.ok()) return Damaged(watcher, next);
+    if (*n == 0) break;
     RecordView record;
     journal::DecodeRecord(raw, &record);
     journal::LineCounter before = watcher.lines;
@@ -311,12 +323,7 @@ absl::StatusOr<bool> WatchHub::SendMore(Watcher& watcher) {
   ASSIGN_OR_RETURN(Seq last, Available(watcher.epoch));
   RecordBatch batch;
   absl::StatusOr<std::size_t> count = watcher.reader->ReadRaw(limits::kWatchBatch, last, &batch.raw);
-  if (!count.ok()) {
-    return absl::DataLossError(absl::StrCat("the stored log of attempt ", watcher.attempt,
-                                            " is damaged at record ", watcher.reader->next().value(),
-                                            "\nnext: waggle verify ", watcher.start.job.value(), "@",
-                                            watcher.attempt));
-  }
+  if (!count.ok()) return Damaged(watcher, watcher.reader->next());
   if (*count == 0) {
     if (watcher.reader->next() <= last) {
       return absl::DataLossError(absl::StrCat("the stored log of attempt ", watcher.attempt,

@@ -99,6 +99,7 @@ class WatchHub {
   Turn TakeTurn(Watcher& watcher, JobRow job, bool job_changed);
   absl::Status Enter(Watcher& watcher, const AttemptRow& attempt);
   absl::Status SkipToStart(Watcher& watcher);
+  static absl::Status Damaged(const Watcher& watcher, Seq seq);
   // The attempt to read first, or the one after the current; nullopt = none yet.
   absl::StatusOr<std::optional<AttemptRow>> NextAttempt(const Watcher& watcher, const JobRow& job);
   absl::StatusOr<bool> SendMore(Watcher& watcher);

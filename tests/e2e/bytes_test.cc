@@ -53,7 +53,8 @@ void TakeApart(const std::string& ndjson, std::string* out, std::string* err) {
   std::size_t begin = 0;
   while (begin < ndjson.size()) {
     const std::size_t end = ndjson.find('\n', begin);
-    const Json line = Json::parse(ndjson.begin() + static_cast<long>(begin), ndjson.begin() + static_cast<long>(end));
+    const Json line =
+        Json::parse(ndjson.begin() + static_cast<long>(begin), ndjson.begin() + static_cast<long>(end));
     begin = end + 1;
     if (line["event"] != "output") continue;
     std::string* stream = line["stream"] == "stdout" ? out : err;

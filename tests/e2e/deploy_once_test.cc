@@ -15,7 +15,9 @@ class DeployOnce : public HiveFixture {
   Json Deploy(const std::string& then) {
     return {{"type", "DEPLOY"},
             {"name", "release"},
-            {"deploy", {Step("echo \"deployed by attempt $WAGGLE_ATTEMPT\" | tee -a " + temp_ / "deployed" + "\n" + then)}}};
+            {"deploy",
+             {Step("echo \"deployed by attempt $WAGGLE_ATTEMPT\" | tee -a " + temp_ / "deployed" + "\n" +
+                   then)}}};
   }
 
   void ExpectUnknown(std::uint64_t job) {

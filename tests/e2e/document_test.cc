@@ -1,5 +1,6 @@
 // Jobs from documents (`submit --job FILE`): phases, codes, streams, secrets, and documents that are refused.
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include "tests/support/hive_fixture.h"
 
@@ -47,8 +48,8 @@ TEST_F(Document, AllFivePhasesRunInOrder) {
   const Outcome outcome = Run(AllPhases());
   EXPECT_EQ(outcome.code, 0) << outcome;
   EXPECT_THAT(Lines(outcome.out),
-              ElementsAre("environment one", "environment two", "prepare one", "prepare two", "test one", "test two",
-                          "deploy one", "deploy two", "cleanup one", "cleanup two"));
+              ElementsAre("environment one", "environment two", "prepare one", "prepare two", "test one",
+                          "test two", "deploy one", "deploy two", "cleanup one", "cleanup two"));
   const Json job = Show(1);
   EXPECT_EQ(job["test_code"], 0);
   EXPECT_EQ(job["deploy_code"], 0);
@@ -58,8 +59,8 @@ TEST_F(Document, AllFivePhasesRunInOrder) {
 TEST_F(Document, FailureEndsThePhaseSkipsTheRestAndCleansUp) {
   const Outcome outcome = Run(AllPhases({"prepare"}));
   EXPECT_EQ(outcome.code, 9) << outcome;
-  EXPECT_THAT(Lines(outcome.out), ElementsAre("environment one", "environment two", "prepare one", "cleanup one",
-                                              "cleanup two"));
+  EXPECT_THAT(Lines(outcome.out),
+              ElementsAre("environment one", "environment two", "prepare one", "cleanup one", "cleanup two"));
   EXPECT_EQ(Show(1)["failed_step"], "prepare/one");
 }
 
@@ -105,7 +106,8 @@ TEST_F(Document, CodesThatMeanSomethingElseAreReportedAsOne) {
 }
 
 TEST_F(Document, StreamsAreKeptApart) {
-  const Outcome outcome = Run(TestJob({"echo to out; sleep 0.05; echo to err >&2; sleep 0.05; printf 'no newline'"}));
+  const Outcome outcome =
+      Run(TestJob({"echo to out; sleep 0.05; echo to err >&2; sleep 0.05; printf 'no newline'"}));
   EXPECT_EQ(outcome.code, 0) << outcome;
   EXPECT_EQ(Raw(1, {"--stream", "stdout"}), "to out\nno newline");
   EXPECT_EQ(Raw(1, {"--stream", "stderr"}), "to err\n");
@@ -122,7 +124,8 @@ TEST_F(Document, ScriptsStopAtTheFirstFailureAlsoInAPipe) {
 }
 
 TEST_F(Document, ArgumentsAreNoShellWords) {
-  const Outcome outcome = Run({{"test", {{{"command", "printf"}, {"args", {"<%s>", "a b", "$HOME", "*", ""}}}}}});
+  const Outcome outcome =
+      Run({{"test", {{{"command", "printf"}, {"args", {"<%s>", "a b", "$HOME", "*", ""}}}}}});
   EXPECT_EQ(outcome.code, 0) << outcome;
   EXPECT_EQ(outcome.out, "<a b><$HOME><*><>");
 }

@@ -1,6 +1,9 @@
-// Drones and shims that die under a job: it goes on, or it is tried again elsewhere, and nothing runs for ever.
+// Drones and shims that die under a job: it goes on, or it is tried again elsewhere, and nothing runs for
+// ever.
 #include <gmock/gmock.h>
 #include <signal.h>
+
+#include <cstdlib>
 
 #include "tests/support/hive_fixture.h"
 
@@ -21,7 +24,9 @@ std::string PassesTheSecondTime() {
          "if [ $WAGGLE_ATTEMPT = 1 ]; then while :; do sleep 0.1; done; fi\n";
 }
 
-pid_t ShimOf(const std::string& log) { return std::atoi(log.c_str() + log.rfind("shim ") + 5); }
+pid_t ShimOf(const std::string& log) {
+  return std::atoi(log.c_str() + log.rfind("shim ") + 5);
+}
 
 class DroneRestart : public HiveFixture {
  protected:
@@ -81,8 +86,8 @@ TEST_F(DroneRestart, QueenAndDroneKilledTogether) {
 TEST_F(DroneRestart, JobThatEndsWhileTheDroneIsAwayIsReportedAfterwards) {
   StartQueen();
   StartDrone("bee");
-  const std::uint64_t job =
-      Submit(TestJob({"echo begun\n" + AwaitFile(Gate("go")) + "echo alone; echo ended > " + temp_ / "ended; exit 6"}));
+  const std::uint64_t job = Submit(TestJob(
+      {"echo begun\n" + AwaitFile(Gate("go")) + "echo alone; echo ended > " + temp_ / "ended; exit 6"}));
   ASSERT_TRUE(Eventually([&] { return StateOf(job) == "started" && Raw(job) == "begun\n"; }));
   KillDrone("bee");
   Open("go");
@@ -168,9 +173,9 @@ TEST_F(DroneRestart, CancelWhileTheDroneIsAwayIsToldWhenItComesBack) {
 TEST_F(DroneRestart, KilledShimEndsItsProcessesAndTheJobIsTriedAgain) {
   StartQueen();
   StartDrone("bee");
-  const std::uint64_t job = Submit(TestJob({"(setsid sh -c 'echo $$ > " + temp_ / "child" +
-                                            "; exec sleep 100' > /dev/null 2>&1 &)\nuntil [ -s " + temp_ / "child" +
-                                            " ]; do sleep 0.02; done\n" + PassesTheSecondTime()}));
+  const std::uint64_t job = Submit(TestJob(
+      {"(setsid sh -c 'echo $$ > " + temp_ / "child" + "; exec sleep 100' > /dev/null 2>&1 &)\nuntil [ -s " +
+       temp_ / "child" + " ]; do sleep 0.02; done\n" + PassesTheSecondTime()}));
   ASSERT_TRUE(Eventually([&] { return StateOf(job) == "started" && Raw(job).starts_with("attempt 1"); }));
   const pid_t child = std::atoi(ReadText(temp_ / "child").c_str());
   const std::string first = Raw(job);
@@ -207,7 +212,8 @@ TEST_F(DroneRestart, JobThatKillsItsShimEachTimeIsGivenUpAfterThreeAttempts) {
   StartQueen();
   StartDrone("bee");
   const Outcome outcome =
-      Waggle({"submit", "--watch", "--job", WriteJob(TestJob({"echo try $WAGGLE_ATTEMPT; sleep 0.1; kill -9 $PPID; sleep 60"}))});
+      Waggle({"submit", "--watch", "--job",
+              WriteJob(TestJob({"echo try $WAGGLE_ATTEMPT; sleep 0.1; kill -9 $PPID; sleep 60"}))});
   EXPECT_EQ(outcome.code, 122) << outcome;
   EXPECT_EQ(outcome.out, "try 1\ntry 2\ntry 3\n");
   const Json facts = Show(1);

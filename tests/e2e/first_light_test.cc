@@ -128,7 +128,8 @@ TEST_F(FirstLight, EveryCommandTellsTheSame) {
   EXPECT_THAT(logs.out, HasSubstr("── test/sum ── exit 3 ("));
   const Outcome verify = Waggle({"verify", "1"});
   EXPECT_EQ(verify.code, 0);
-  EXPECT_THAT(verify.out, MatchesRegex("1@1 complete: [0-9]+ records, stdout 7 bytes, stderr [0-9]+ bytes\n"));
+  EXPECT_THAT(verify.out,
+              MatchesRegex("1@1 complete: [0-9]+ records, stdout 7 bytes, stderr [0-9]+ bytes\n"));
   const Outcome table = Waggle({"jobs"});
   EXPECT_THAT(table.out, HasSubstr("test/sum exit 3"));
   const Outcome show = Waggle({"show", "1"});

@@ -52,8 +52,8 @@ TEST_F(Limits, TimeOfThePipelineFile) {
 
 TEST_F(Limits, SilenceIsMeasuredFromTheLastByte) {
   // Longer than the silence limit in all, but never silent for so long until the end.
-  const Outcome outcome =
-      Run(TestJob({"for i in 1 2 3 4 5; do printf .; sleep 0.3; done; echo; sleep 60"}), {{"silence_ms", 1000}});
+  const Outcome outcome = Run(TestJob({"for i in 1 2 3 4 5; do printf .; sleep 0.3; done; echo; sleep 60"}),
+                              {{"silence_ms", 1000}});
   EXPECT_EQ(outcome.code, 121) << outcome;
   EXPECT_EQ(outcome.out, ".....\n");
   EXPECT_THAT(outcome.err, HasSubstr("no output for 1 s"));

@@ -28,9 +28,7 @@ class Misuse : public HiveFixture {
     return {program, "serve", "--queen", QueenData(), "--data", data, "--name", name, "--slots", "1"};
   }
 
-  void ExpectQueenWorks() {
-    WaitForState(Submit(TestJob({"true"})), "passed");
-  }
+  void ExpectQueenWorks() { WaitForState(Submit(TestJob({"true"})), "passed"); }
 };
 
 TEST_F(Misuse, SecondQueenOnOneDirectory) {
@@ -47,7 +45,8 @@ TEST_F(Misuse, SecondDroneOnOneDirectory) {
   StartDrone("bee");
   const Outcome second = Start(DroneCommand(Binary("drone"), "bee", DroneData("bee"))).Finish(10s);
   EXPECT_EQ(second.code, 1) << second;
-  EXPECT_THAT(second.err, AllOf(StartsWith("error: another drone daemon (process "), HasSubstr(DroneData("bee"))));
+  EXPECT_THAT(second.err,
+              AllOf(StartsWith("error: another drone daemon (process "), HasSubstr(DroneData("bee"))));
   ExpectQueenWorks();
 }
 
@@ -77,8 +76,9 @@ TEST_F(Misuse, CopiedDataDirectoryDeposesTheFirstDrone) {
 }
 
 TEST_F(Misuse, UnreachableQueen) {
-  for (const Words& args : {Words{"jobs"}, Words{"show", "1"}, Words{"cancel", "1"}, Words{"logs", "1"},
-                            Words{"verify", "1"}, Words{"drones"}, Words{"submit", "--job", WriteJob(TestJob({"true"}))}}) {
+  for (const Words& args :
+       {Words{"jobs"}, Words{"show", "1"}, Words{"cancel", "1"}, Words{"logs", "1"}, Words{"verify", "1"},
+        Words{"drones"}, Words{"submit", "--job", WriteJob(TestJob({"true"}))}}) {
     const Outcome outcome = Waggle(args, "", 20s);
     EXPECT_EQ(outcome.code, 5) << args[0] << outcome;
     EXPECT_THAT(outcome.err, AllOf(StartsWith("error: cannot reach the queen at "), HasSubstr(QueenData()),
@@ -165,7 +165,8 @@ TEST_F(Misuse, DirectoryThatCannotBeWritten) {
 TEST_F(Misuse, DataThatIsAFileOrTooLongAPath) {
   WriteText(temp_ / "w/file", "");
   EXPECT_EQ(Start({Binary("queen"), "serve", "--data", temp_ / "w/file"}).Finish(10s).code, 1);
-  const Outcome path = Start({Binary("queen"), "serve", "--data", temp_ / ("w/" + std::string(120, 'x'))}).Finish(10s);
+  const Outcome path =
+      Start({Binary("queen"), "serve", "--data", temp_ / ("w/" + std::string(120, 'x'))}).Finish(10s);
   EXPECT_EQ(path.code, 78) << path;
   EXPECT_THAT(path.err, HasSubstr("choose a shorter --data"));
 }

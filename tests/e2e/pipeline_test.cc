@@ -79,7 +79,8 @@ TEST_F(Pipeline, UnknownRefAndNoRepositorySaySo) {
 
 TEST_F(Pipeline, SeveralJobsAreWatchedWithTheirNames) {
   const Outcome outcome = Submit(
-      "jobs:\n  one:\n    test: echo first\n  three:\n    test: echo third; exit 7\n  two:\n    test: echo second\n");
+      "jobs:\n  one:\n    test: echo first\n  three:\n    test: echo third; exit 7\n  two:\n    test: echo "
+      "second\n");
   EXPECT_EQ(outcome.code, 7) << outcome;
   std::vector<std::string> lines;
   for (const std::string& line : Lines(outcome.out)) {
@@ -119,14 +120,16 @@ TEST_F(Pipeline, StepsSeeTheCheckoutAndTheJobsVariables) {
 }
 
 TEST_F(Pipeline, MessageOfTheSubmissionIsShown) {
-  const Outcome outcome = Submit("test: echo \"$CI_COMMIT_MESSAGE\"\n", {"--watch", "--message", "try again"});
+  const Outcome outcome =
+      Submit("test: echo \"$CI_COMMIT_MESSAGE\"\n", {"--watch", "--message", "try again"});
   EXPECT_EQ(WithoutCheckout(outcome.out), "try again\n");
 }
 
 TEST_F(Pipeline, CheckoutThatFailsIsNotTheUsersFault) {
-  const Outcome outcome = Waggle({"submit", "--job", WriteJob({{"repo", {{"url", temp_ / "repo/gone"}}},
-                                                               {"ref", {{"branch", "main"}}},
-                                                               {"test", {Step("true")}}}),
+  const Outcome outcome = Waggle({"submit", "--job",
+                                  WriteJob({{"repo", {{"url", temp_ / "repo/gone"}}},
+                                            {"ref", {{"branch", "main"}}},
+                                            {"test", {Step("true")}}}),
                                   "--watch"});
   EXPECT_EQ(outcome.code, 122) << outcome;
   const Json job = Show(1);

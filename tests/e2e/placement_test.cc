@@ -18,7 +18,8 @@ class Placement : public HiveFixture {
 
   // Says where it runs, then waits for its own gate.
   Json Waiting(const Json& more = Json::object()) {
-    Json job = TestJob({"echo on $WAGGLE_DRONE; until [ -e " + Gate("$WAGGLE_JOB") + " ]; do sleep 0.02; done"});
+    Json job =
+        TestJob({"echo on $WAGGLE_DRONE; until [ -e " + Gate("$WAGGLE_JOB") + " ]; do sleep 0.02; done"});
     job.update(more);
     return job;
   }

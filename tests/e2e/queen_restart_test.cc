@@ -1,6 +1,8 @@
 // The queen goes away, cleanly or not, while jobs run, wait, or are long done.
 #include <gmock/gmock.h>
 
+#include <cstdlib>
+
 #include "tests/support/hive_fixture.h"
 
 namespace waggle::test {
@@ -10,7 +12,8 @@ using ::testing::HasSubstr;
 
 // Prints numbered lines until the gate opens, then how many there were.
 std::string Counter(const std::string& gate) {
-  return "i=0; until [ -e " + gate + " ]; do i=$((i+1)); echo \"line $i\"; sleep 0.003; done; echo \"last $i\"\n";
+  return "i=0; until [ -e " + gate +
+         " ]; do i=$((i+1)); echo \"line $i\"; sleep 0.003; done; echo \"last $i\"\n";
 }
 
 // What a counter that printed `log` must have printed.
@@ -78,8 +81,8 @@ TEST_F(QueenRestart, KilledAgainAndAgain) {
 }
 
 TEST_F(QueenRestart, JobThatEndsWhileTheQueenIsAwayIsReportedAfterwards) {
-  const std::uint64_t job = Submit(TestJob({"echo begun\n" + AwaitFile(Gate("go")) + "echo ended > " + temp_ / "ended" +
-                                            "\necho alone; exit 6"}));
+  const std::uint64_t job = Submit(TestJob(
+      {"echo begun\n" + AwaitFile(Gate("go")) + "echo ended > " + temp_ / "ended" + "\necho alone; exit 6"}));
   Child watch = StartWaggle({"watch", std::to_string(job)});
   ASSERT_TRUE(Eventually([&] { return watch.Out() == "begun\n"; }));
   KillQueen();

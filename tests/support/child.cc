@@ -1,8 +1,8 @@
 #include "tests/support/child.h"
 
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <grp.h>
+#include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -44,7 +44,8 @@ int OpenOutput(const std::string& path) {
 }
 
 // Between fork and exec: only system calls.
-[[noreturn]] void Become(const Child::Spec& spec, char* const* argv, char* const* envp, int out, int err, pid_t parent) {
+[[noreturn]] void Become(const Child::Spec& spec, char* const* argv, char* const* envp, int out, int err,
+                         pid_t parent) {
   ::setpgid(0, 0);
   if (spec.nobody && ::geteuid() == 0) {
     if (::setgroups(0, nullptr) != 0 || ::setgid(kNobody) != 0 || ::setuid(kNobody) != 0) ::_exit(127);
@@ -96,9 +97,13 @@ Child::Child(const Spec& spec) : log_(spec.log) {
   EXPECT_GT(pid_, 0) << "cannot start " << spec.argv[0];
 }
 
-Child::~Child() { KillGroup(); }
+Child::~Child() {
+  KillGroup();
+}
 
-Child::Child(Child&& other) noexcept { *this = std::move(other); }
+Child::Child(Child&& other) noexcept {
+  *this = std::move(other);
+}
 
 Child& Child::operator=(Child&& other) noexcept {
   if (this != &other) {
@@ -132,8 +137,12 @@ void Child::KillGroup() {
   Wait();
 }
 
-std::string Child::Out() const { return ReadText(log_ + ".out"); }
-std::string Child::Err() const { return ReadText(log_ + ".err"); }
+std::string Child::Out() const {
+  return ReadText(log_ + ".out");
+}
+std::string Child::Err() const {
+  return ReadText(log_ + ".err");
+}
 
 Outcome Child::Finish(Millis patience) {
   if (!Wait(patience)) {
@@ -169,11 +178,13 @@ std::vector<pid_t> ProcessesNaming(std::string_view text) {
   std::error_code gone;
   for (const fs::directory_entry& entry : fs::directory_iterator("/proc", gone)) {
     const std::string name = entry.path().filename();
-    if (!std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isdigit(c) != 0; })) continue;
+    if (!std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isdigit(c) != 0; }))
+      continue;
     const pid_t pid = std::atoi(name.c_str());
     if (pid == ::getpid() || !IsAlive(pid)) continue;
     const std::string cwd = fs::read_symlink(entry.path() / "cwd", gone);
-    for (const std::string& where : {cwd, ReadText(entry.path() / "cmdline"), ReadText(entry.path() / "environ")}) {
+    for (const std::string& where :
+         {cwd, ReadText(entry.path() / "cmdline"), ReadText(entry.path() / "environ")}) {
       if (where.find(text) == std::string::npos) continue;
       found.push_back(pid);
       break;

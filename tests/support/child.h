@@ -29,16 +29,17 @@ struct Outcome {
 };
 std::ostream& operator<<(std::ostream& stream, const Outcome& outcome);
 
-// One program under test: leader of its own process group, standard input from /dev/null, both outputs in files. The
-// kernel kills it when the test dies; the destructor kills its group. One thread, the one that made it.
+// One program under test: leader of its own process group, standard input from /dev/null, both outputs in
+// files. The kernel kills it when the test dies; the destructor kills its group. One thread, the one that
+// made it.
 class Child {
  public:
   struct Spec {
     std::vector<std::string> argv;
     std::map<std::string, std::string> env;  // the whole environment
     std::string cwd;
-    std::string log;        // its outputs go to LOG.out and LOG.err
-    bool nobody = false;    // started by root, it becomes an unprivileged user before it is executed
+    std::string log;      // its outputs go to LOG.out and LOG.err
+    bool nobody = false;  // started by root, it becomes an unprivileged user before it is executed
   };
 
   explicit Child(const Spec& spec);
@@ -69,8 +70,8 @@ bool IsAlive(pid_t pid);
 pid_t ParentOf(pid_t pid);
 std::string CommandLineOf(pid_t pid);  // words joined by a space
 
-// Live processes, without this one, whose arguments, working directory or environment name `text`: those of a test when
-// it is the path of its directory.
+// Live processes, without this one, whose arguments, working directory or environment name `text`: those of a
+// test when it is the path of its directory.
 std::vector<pid_t> ProcessesNaming(std::string_view text);
 // Kills all of those until there is none. False: some outlived it.
 bool KillAllNaming(std::string_view text);

@@ -18,7 +18,9 @@ GitRepo::GitRepo(std::string path, std::string home) : path_(std::move(path)), h
   Git({"config", "user.email", "anna@example.com"});
 }
 
-void GitRepo::Write(const std::string& name, std::string_view content) { WriteText(path_ + "/" + name, content); }
+void GitRepo::Write(const std::string& name, std::string_view content) {
+  WriteText(path_ + "/" + name, content);
+}
 
 std::string GitRepo::Commit(const std::string& message) {
   ++commits_;
@@ -27,9 +29,15 @@ std::string GitRepo::Commit(const std::string& message) {
   return Git({"rev-parse", "HEAD"});
 }
 
-void GitRepo::Branch(const std::string& name) { Git({"switch", "--quiet", "--create", name}); }
-void GitRepo::Switch(const std::string& name) { Git({"switch", "--quiet", name}); }
-void GitRepo::Tag(const std::string& name) { Git({"tag", name}); }
+void GitRepo::Branch(const std::string& name) {
+  Git({"switch", "--quiet", "--create", name});
+}
+void GitRepo::Switch(const std::string& name) {
+  Git({"switch", "--quiet", name});
+}
+void GitRepo::Tag(const std::string& name) {
+  Git({"tag", name});
+}
 
 std::string GitRepo::Git(std::vector<std::string> args) {
   args.insert(args.begin(), "git");

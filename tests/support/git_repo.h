@@ -6,8 +6,8 @@
 
 namespace waggle::test {
 
-// A git repository made with the git program: fixed author and dates, no configuration but its own. Every failure is a
-// test failure. `home` is a directory for git's HOME and its output.
+// A git repository made with the git program: fixed author and dates, no configuration but its own. Every
+// failure is a test failure. `home` is a directory for git's HOME and its output.
 class GitRepo {
  public:
   GitRepo(std::string path, std::string home);

@@ -28,12 +28,14 @@ bool Connects(const std::string& socket) {
 }
 
 bool IsOver(const std::string& state) {
-  return state == "passed" || state == "failed" || state == "errored" || state == "canceled" || state == "skipped";
+  return state == "passed" || state == "failed" || state == "errored" || state == "canceled" ||
+         state == "skipped";
 }
 
 void ShowLog(const std::string& what, const Child& child) {
   const std::string log = child.Err();
-  std::cerr << "=== " << what << "\n" << log.substr(log.size() > kShownLog ? log.size() - kShownLog : 0) << "\n";
+  std::cerr << "=== " << what << "\n"
+            << log.substr(log.size() > kShownLog ? log.size() - kShownLog : 0) << "\n";
 }
 
 Json Parsed(const Outcome& outcome) {
@@ -63,7 +65,9 @@ std::string WithoutCheckout(std::string_view output) {
   return std::string(output);
 }
 
-std::string AwaitFile(const std::string& path) { return "until [ -e '" + path + "' ]; do sleep 0.02; done\n"; }
+std::string AwaitFile(const std::string& path) {
+  return "until [ -e '" + path + "' ]; do sleep 0.02; done\n";
+}
 
 HiveFixture::HiveFixture() {
   for (const char* name : {"home", "w", "d", "log", "gate", "jobs"}) fs::create_directories(temp_ / name);
@@ -89,7 +93,9 @@ void HiveFixture::TearDown() {
   EXPECT_TRUE(KillAllNaming(temp_.path() + "/")) << "processes of the test outlive it";
 }
 
-std::string HiveFixture::Binary(const std::string& name) { return std::string(WAGGLE_BIN_DIR) + "/" + name; }
+std::string HiveFixture::Binary(const std::string& name) {
+  return std::string(WAGGLE_BIN_DIR) + "/" + name;
+}
 
 std::string HiveFixture::NextLog(const std::string& program) {
   return temp_ / "log/" + std::to_string(++logs_) + "-" + fs::path(program).filename().string();
@@ -97,7 +103,11 @@ std::string HiveFixture::NextLog(const std::string& program) {
 
 Child HiveFixture::Start(Words argv, const std::string& cwd, bool nobody) {
   const std::string log = NextLog(argv[0]);
-  return Child({.argv = std::move(argv), .env = env_, .cwd = cwd.empty() ? temp_ / "w" : cwd, .log = log, .nobody = nobody});
+  return Child({.argv = std::move(argv),
+                .env = env_,
+                .cwd = cwd.empty() ? temp_ / "w" : cwd,
+                .log = log,
+                .nobody = nobody});
 }
 
 void HiveFixture::StartQueen(const Words& flags) {
@@ -126,8 +136,8 @@ Child& HiveFixture::StartDrone(const std::string& name, int slots, const Words& 
     gone_.push_back(std::move(old->second));
     drones_.erase(old);
   }
-  Words argv = {Binary("drone"), "serve", "--queen", QueenData(), "--data", DroneData(name),
-                "--name",        name,    "--slots", std::to_string(slots)};
+  Words argv = {Binary("drone"), "serve",  "--queen", QueenData(), "--data",
+                DroneData(name), "--name", name,      "--slots",   std::to_string(slots)};
   argv.insert(argv.end(), flags.begin(), flags.end());
   Child& drone = drones_.emplace(name, Start(argv)).first->second;
   const bool listed = Eventually([&] {
@@ -229,6 +239,8 @@ void HiveFixture::ExpectVerified(std::uint64_t job) {
   EXPECT_NE(outcome.out.find(" complete: "), std::string::npos) << outcome;
 }
 
-GitRepo HiveFixture::MakeRepo(const std::string& name) const { return GitRepo(temp_ / "repo/" + name, temp_ / "home"); }
+GitRepo HiveFixture::MakeRepo(const std::string& name) const {
+  return GitRepo(temp_ / "repo/" + name, temp_ / "home");
+}
 
 }  // namespace waggle::test

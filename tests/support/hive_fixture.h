@@ -22,21 +22,24 @@ using Words = std::vector<std::string>;
 Json Step(const std::string& script, const std::string& name = "");
 // A TEST job document whose test phase is these scripts.
 Json TestJob(const Words& scripts);
-// What a job's commands printed: its output without the lines in which the checkout before them tells what it does.
+// What a job's commands printed: its output without the lines in which the checkout before them tells what it
+// does.
 std::string WithoutCheckout(std::string_view output);
 // A script that waits until the file is there.
 std::string AwaitFile(const std::string& path);
 
 // A hive of real processes over a real socket, all below one temporary directory:
-//   q/ data of the queen   d/NAME/ data of a drone   w/ where waggle runs   home/ HOME of everything   log/ outputs
-// The verbs assert what they do. TearDown kills whatever the test left, also the shims and jobs of killed drones, and
-// shows the daemons' logs of a failed test.
+//   q/ data of the queen   d/NAME/ data of a drone   w/ where waggle runs   home/ HOME of everything   log/
+//   outputs
+// The verbs assert what they do. TearDown kills whatever the test left, also the shims and jobs of killed
+// drones, and shows the daemons' logs of a failed test.
 class HiveFixture : public ::testing::Test {
  protected:
   HiveFixture();
   void TearDown() override;
 
-  // Queen. StartQueen returns when she answers; StopQueen asks her to end and expects that she does so cleanly.
+  // Queen. StartQueen returns when she answers; StopQueen asks her to end and expects that she does so
+  // cleanly.
   void StartQueen(const Words& flags = {});
   void StopQueen();
   void KillQueen();
@@ -47,7 +50,7 @@ class HiveFixture : public ::testing::Test {
   Child& Drone(const std::string& name) { return drones_.at(name); }
   void KillDrone(const std::string& name);  // KILL: its shims go on
   std::string DroneData(const std::string& name) const { return temp_ / "d/" + name; }
-  Json Drones();                           // `waggle drones -o json`, by name
+  Json Drones();  // `waggle drones -o json`, by name
   // Processes of the shims of a drone and of everything they started.
   std::vector<pid_t> JobProcesses(const std::string& drone) const;
 
@@ -65,7 +68,8 @@ class HiveFixture : public ::testing::Test {
   Json Show(std::uint64_t job);                // `waggle show -o json`
   std::vector<Json> Jobs();                    // `waggle jobs -o json`, oldest first
   std::string StateOf(std::uint64_t job);
-  // Waits until the job is in this state; a job that ends in another is a failure at once. Its facts, as Show().
+  // Waits until the job is in this state; a job that ends in another is a failure at once. Its facts, as
+  // Show().
   Json WaitForState(std::uint64_t job, const std::string& state, Millis patience = kPatience);
   std::string Raw(std::uint64_t job, const Words& flags = {});  // `waggle logs --raw`
   void ExpectVerified(std::uint64_t job);

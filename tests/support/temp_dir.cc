@@ -55,11 +55,18 @@ std::vector<std::string> Lines(std::string_view text) {
 }
 
 std::vector<std::string> FilesContaining(const std::string& directory, std::string_view needle) {
+  std::error_code changed;
   std::vector<std::string> found;
-  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(directory)) {
-    if (!entry.is_regular_file()) continue;
-    if (ReadText(entry.path()).find(needle) != std::string::npos) found.push_back(entry.path());
-  }
+  do {  // again when somebody removed a directory that was about to be read
+    found.clear();
+    changed.clear();
+    fs::recursive_directory_iterator at(directory, changed), end;
+    for (; !changed && at != end; at.increment(changed)) {
+      std::error_code gone;
+      if (!at->is_regular_file(gone)) continue;
+      if (ReadText(at->path()).find(needle) != std::string::npos) found.push_back(at->path());
+    }
+  } while (changed && Exists(directory));
   return found;
 }
 
@@ -68,7 +75,8 @@ std::string NoiseBytes(std::size_t size, std::uint32_t seed) {
   std::uint32_t state = seed;
   for (char& byte : bytes) {
     state = state * 1664525u + 1013904223u;
-    std::uint32_t value = state >> 22;  // 10 bits: a newline from its own value and from one in 50 of the others
+    std::uint32_t value =
+        state >> 22;  // 10 bits: a newline from its own value and from one in 50 of the others
     byte = value % 50 == 49 ? '\n' : static_cast<char>(value & 0xFF);
   }
   return bytes;

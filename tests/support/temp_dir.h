@@ -7,8 +7,8 @@
 
 namespace waggle::test {
 
-// A directory of one test, removed with everything in it. Its path is short, so that Unix sockets below it fit into 107
-// bytes. One thread.
+// A directory of one test, removed with everything in it. Its path is short, so that Unix sockets below it
+// fit into 107 bytes. One thread.
 class TempDir {
  public:
   TempDir();

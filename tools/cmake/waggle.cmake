@@ -69,13 +69,6 @@ endfunction()
 # waggle_test(NAME SOURCES a_test.cc DEPS x [LABEL unit|e2e] [TIMEOUT seconds]); one gtest binary, one ctest entry
 function(waggle_test NAME)
   cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "SOURCES;DEPS" ${ARGN})
-  foreach(SOURCE ${ARG_SOURCES}) # TEMPORARY-FOR-PARALLEL-WORK
-    if(NOT EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${SOURCE})
-      message(STATUS "skipped ${NAME}: ${SOURCE} is missing")
-      add_custom_target(${NAME})
-      return()
-    endif()
-  endforeach()
   if(NOT ARG_LABEL)
     set(ARG_LABEL unit)
   endif()

@@ -42,7 +42,6 @@ std::string Note(const v1::Job& job) {
   JobState state = StateOf(job);
   if (state == JobState::kFailed) return absl::StrCat(job.failed_step(), " exit ", job.failed_code());
   if (state == JobState::kErrored) return absl::StrCat(job.reason(), With(": ", job.detail()));
-  if (state == JobState::kCanceled) return absl::StrCat("by ", job.canceled_by(), With(": ", job.detail()));
   if (job.cancel_requested() && !IsTerminal(state)) return "cancel requested";
   return job.detail();
 }
@@ -90,7 +89,8 @@ std::string DescribeState(const v1::Job& job) {
       return absl::StrCat("errored (", job.reason().empty() ? "no reason given" : job.reason(), ")",
                           With(": ", job.detail()));
     case JobState::kCanceled:
-      return absl::StrCat("canceled", With(" by ", job.canceled_by()), With(": ", job.detail()));
+      // The detail, when there is one, says who and why.
+      return job.detail().empty() ? absl::StrCat("canceled", With(" by ", job.canceled_by())) : job.detail();
     case JobState::kSkipped:
       return absl::StrCat("skipped", With(": ", job.detail()));
   }
@@ -187,18 +187,21 @@ std::string Moment(WallMillis wall, WallMillis now) {
   return wall == 0 ? "" : absl::StrCat(WallTime(wall), " (", Age(now - wall), " ago)");
 }
 
-std::string CommandLine(const v1::CommandRecord& command, const Style& style) {
-  bool runs = command.exit_code() < 0 && command.error().empty();
+// `over`: the attempt has ended, so a command without an end was cut off with it.
+std::string CommandLine(const v1::CommandRecord& command, bool over, const Style& style) {
+  bool open = command.exit_code() < 0 && command.error().empty();
+  bool runs = open && !over;
   JobState state = runs                       ? JobState::kStarted
+                   : open                     ? JobState::kErrored
                    : command.exit_code() == 0 ? JobState::kPassed
                                               : JobState::kFailed;
-  std::string code = runs ? "runs" : absl::StrCat("exit ", command.exit_code());
+  std::string code = runs ? "runs" : open ? "cut off" : absl::StrCat("exit ", command.exit_code());
   if (command.signal() != 0) absl::StrAppend(&code, " (signal ", command.signal(), ")");
   std::string lines = command.first_line() == 0
                           ? "no output"
                           : absl::StrCat("lines ", command.first_line(), "-", command.last_line());
   return absl::StrCat("  ", style.Painted(state, style.Icon(state)), " ", Padded(StepLabel(command), 24),
-                      "  ", Padded(code, 8), "  ", Padded(runs ? "" : Seconds(command.duration_ms()), 8),
+                      "  ", Padded(code, 8), "  ", Padded(open ? "" : Seconds(command.duration_ms()), 8),
                       "  ", lines, With("  ", OneLine(command.error(), kNoteColumns, style)), "\n");
 }
 
@@ -242,7 +245,7 @@ std::string JobFacts(const v1::Job& job, const v1::OutlineResponse& outline, std
                     "\n");
   }
   for (const v1::CommandRecord& command : outline.commands())
-    absl::StrAppend(&out, CommandLine(command, style));
+    absl::StrAppend(&out, CommandLine(command, IsTerminal(state) || attempt != job.attempt(), style));
   if (job.attempt() != 0) absl::StrAppend(&out, "next: waggle logs ", job.id(), "\n");
   return out;
 }

@@ -24,7 +24,7 @@ absl::StatusOr<typename Table::Row> ReadOne(Connection& connection, std::uint64_
   ASSIGN_OR_RETURN(Statement statement, connection.Prepare(sql, operation));
   statement.BindInt(Clamp(key));
   ASSIGN_OR_RETURN(bool found, statement.Step());
-  if (!found) return absl::NotFoundError(absl::StrCat(operation, ": there is no ", Table::kKey, " ", key));
+  if (!found) return absl::NotFoundError(absl::StrCat("there is no ", Table::kNoun, " ", key));
   typename Table::Row row;
   absl::Status decoded = ReadRow<Table>(statement, &row);
   if (decoded.ok()) return row;

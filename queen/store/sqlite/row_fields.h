@@ -3,7 +3,7 @@
 #include "queen/core/rows.h"
 
 // Which column holds which field: the one list per table that writing, reading and the SQL texts are made
-// from. `Row` may be const. The first column is the key.
+// from. `Row` may be const; kNoun is what people call it. The first column is the key.
 namespace waggle::queen::sqlite {
 
 template <typename Visitor, typename Times>
@@ -18,6 +18,7 @@ void TimesFields(Visitor& v, Times& t) {
 struct JobTable {
   using Row = JobRow;
   static constexpr const char* kName = "jobs";
+  static constexpr const char* kNoun = "job";
   static constexpr const char* kKey = "id";
   template <typename Visitor, typename R>
   static void Fields(Visitor& v, R& r) {
@@ -54,6 +55,7 @@ struct JobTable {
 struct AttemptTable {
   using Row = AttemptRow;
   static constexpr const char* kName = "attempts";
+  static constexpr const char* kNoun = "attempt of epoch";
   static constexpr const char* kKey = "epoch";
   template <typename Visitor, typename R>
   static void Fields(Visitor& v, R& r) {
@@ -80,6 +82,7 @@ struct AttemptTable {
 struct DroneTable {
   using Row = DroneRow;
   static constexpr const char* kName = "drones";
+  static constexpr const char* kNoun = "drone";
   static constexpr const char* kKey = "id";
   template <typename Visitor, typename R>
   static void Fields(Visitor& v, R& r) {
@@ -100,6 +103,7 @@ struct DroneTable {
 struct RunTable {
   using Row = RunRow;
   static constexpr const char* kName = "runs";
+  static constexpr const char* kNoun = "run";
   static constexpr const char* kKey = "id";
   template <typename Visitor, typename R>
   static void Fields(Visitor& v, R& r) {
@@ -120,6 +124,7 @@ struct CountersRow {
 struct CountersTable {
   using Row = CountersRow;
   static constexpr const char* kName = "counters";
+  static constexpr const char* kNoun = "counters row";
   static constexpr const char* kKey = "id";
   template <typename Visitor, typename R>
   static void Fields(Visitor& v, R& r) {

@@ -22,7 +22,9 @@ bool IsOpen(int fd) {
 class FdTest : public testing::Test {
  protected:
   std::string In(const std::string& name) const { return directory_.path() + "/" + name; }
-  std::string Content(const std::string& path) const { return ReadFile(path, 1 << 20).value_or("<unreadable>"); }
+  std::string Content(const std::string& path) const {
+    return ReadFile(path, 1 << 20).value_or("<unreadable>");
+  }
   test::TempDir directory_;
 };
 
@@ -121,7 +123,9 @@ TEST_F(FdTest, WriteFileDurablyReplacesAndLeavesNothingBeside) {
 
 // What a crash left half-written beside the target is neither kept nor in the way.
 TEST_F(FdTest, WriteFileDurablyOverwritesAStaleTemporary) {
-  ASSERT_TRUE(WriteAll(Open(In("a.new"), O_WRONLY | O_CREAT, 0644)->get(), std::string_view("much longer garbage")).ok());
+  ASSERT_TRUE(
+      WriteAll(Open(In("a.new"), O_WRONLY | O_CREAT, 0644)->get(), std::string_view("much longer garbage"))
+          .ok());
   ASSERT_TRUE(WriteFileDurably(In("a"), "secret").ok());
   EXPECT_EQ(Content(In("a")), "secret");
   struct stat info;

@@ -13,7 +13,8 @@ TEST(Vocabulary, JobTypesRoundTrip) {
     EXPECT_EQ(ParseJobType(Name(type)), type);
   }
   EXPECT_EQ(Name(JobType::kTestAndDeploy), "TEST_AND_DEPLOY");
-  for (const char* bad : {"", "test", "TEST ", "DEPLOY_TEST", "?"}) EXPECT_EQ(ParseJobType(bad), std::nullopt);
+  for (const char* bad : {"", "test", "TEST ", "DEPLOY_TEST", "?"})
+    EXPECT_EQ(ParseJobType(bad), std::nullopt);
 }
 
 TEST(Vocabulary, JobStatesRoundTrip) {

@@ -138,12 +138,24 @@ void Check(const T& sample, DecodeFn decode) {
   }
 }
 
-TEST(Events, CommandStart) { Check(SampleStart(), DecodeCommandStart); }
-TEST(Events, CommandEnd) { Check(SampleEnd(), DecodeCommandEnd); }
-TEST(Events, Phase) { Check(SamplePhase(), DecodePhaseEvent); }
-TEST(Events, Warning) { Check(SampleWarning(), DecodeWarning); }
-TEST(Events, Gap) { Check(SampleGap(), DecodeGap); }
-TEST(Events, Final) { Check(SampleFinal(), DecodeFinal); }
+TEST(Events, CommandStart) {
+  Check(SampleStart(), DecodeCommandStart);
+}
+TEST(Events, CommandEnd) {
+  Check(SampleEnd(), DecodeCommandEnd);
+}
+TEST(Events, Phase) {
+  Check(SamplePhase(), DecodePhaseEvent);
+}
+TEST(Events, Warning) {
+  Check(SampleWarning(), DecodeWarning);
+}
+TEST(Events, Gap) {
+  Check(SampleGap(), DecodeGap);
+}
+TEST(Events, Final) {
+  Check(SampleFinal(), DecodeFinal);
+}
 
 TEST(Events, DefaultsRoundTrip) {
   Expect(*DecodeFinal(Encode(Final{})), Final{});

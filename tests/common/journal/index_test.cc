@@ -22,7 +22,9 @@ class IndexTest : public JournalFixture {
     RunningState state;
     for (int i = 0; i < 1500; ++i) {
       std::string payload = test::NoiseBytes(random() % 1400, random());
-      std::string raw = random() % 40 == 0 ? maker_.Start(i) : random() % 3 ? maker_.Out(payload) : maker_.Err(payload);
+      std::string raw = random() % 40 == 0 ? maker_.Start(i)
+                        : random() % 3     ? maker_.Out(payload)
+                                           : maker_.Err(payload);
       Append(raw);
       RecordView record;
       ASSERT_EQ(DecodeRecord(raw, &record), DecodeResult::kOk);
@@ -126,7 +128,8 @@ TEST_F(IndexTest, ADamagedEntryIsHarmless) {
 
 TEST_F(IndexTest, AMissingTornOrForeignIndexIsHarmless) {
   const std::string good = test::ReadText(at().Index());
-  for (const std::string& bytes : {std::string(), good.substr(0, good.size() - 7), std::string(5000, '\xAA')}) {
+  for (const std::string& bytes :
+       {std::string(), good.substr(0, good.size() - 7), std::string(5000, '\xAA')}) {
     test::WriteText(at().Index(), bytes);
     ExpectSameFrom(FindRecord(at(), Seq(records_.size())));
   }

@@ -19,7 +19,8 @@
 
 namespace waggle::journal {
 
-// A journal in a directory of its own, written through Writer with small segments, that can be cut and damaged.
+// A journal in a directory of its own, written through Writer with small segments, that can be cut and
+// damaged.
 class JournalFixture : public testing::Test {
  protected:
   static constexpr std::size_t kSmallSegment = 300;
@@ -48,7 +49,8 @@ class JournalFixture : public testing::Test {
     Create();
     Append(maker_.Start(0));
     for (int i = 0; i < records; ++i) {
-      Append(i % 3 == 0 ? maker_.Err("oops " + std::to_string(i)) : maker_.Out("out " + std::to_string(i) + "\n"));
+      Append(i % 3 == 0 ? maker_.Err("oops " + std::to_string(i))
+                        : maker_.Out("out " + std::to_string(i) + "\n"));
     }
     Append(maker_.End());
     ASSERT_TRUE(writer_->Sync().ok());

@@ -18,8 +18,8 @@ RecordHeader Header(Kind kind, std::uint32_t command) {
   return header;
 }
 
-// The definition, byte by byte: a line belongs to (command, stream) and is numbered where its first byte appears. A
-// command start begins a new command even if its number was used before.
+// The definition, byte by byte: a line belongs to (command, stream) and is numbered where its first byte
+// appears. A command start begins a new command even if its number was used before.
 class Naive {
  public:
   std::uint64_t Feed(Kind kind, std::uint32_t command, const std::string& payload) {

@@ -103,7 +103,8 @@ TEST_F(ReaderTest, FollowsAWriterAcrossRolls) {
       ASSERT_TRUE((*writer)->AppendRaw(raw, maker.last()).ok());
       stored += raw;
       if (random() % 3 == 0) continue;
-      absl::StatusOr<std::size_t> n = reader.ReadRaw(random() % 700, random() % 2 ? maker.last() : kNoLimit, &read);
+      absl::StatusOr<std::size_t> n =
+          reader.ReadRaw(random() % 700, random() % 2 ? maker.last() : kNoLimit, &read);
       ASSERT_TRUE(n.ok()) << n.status();
       ASSERT_EQ(read, stored.substr(0, read.size()));
     }
@@ -203,7 +204,8 @@ TEST_F(ReaderTest, DamageIsNamedByFileAndByte) {
   }
   EXPECT_EQ(n.status().code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(std::string(n.status().message()), HasSubstr("7.001 at byte 32"));
-  EXPECT_THAT(std::string(n.status().message()), HasSubstr("record " + std::to_string(reader.next().value())));
+  EXPECT_THAT(std::string(n.status().message()),
+              HasSubstr("record " + std::to_string(reader.next().value())));
   EXPECT_EQ(raw, stored_.substr(0, raw.size())) << "what is good is given before";
   EXPECT_EQ(Seqs(raw).size() + 1, reader.next().value());
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 
@@ -10,8 +11,8 @@
 
 namespace waggle::journal {
 
-// Makes the records of one attempt as a shim would: numbered, with right offsets, and a final with right totals.
-// Each call returns the encoded record.
+// Makes the records of one attempt as a shim would: numbered, with right offsets, and a final with right
+// totals. Each call returns the encoded record.
 class RecordMaker {
  public:
   explicit RecordMaker(Epoch epoch = Epoch(7)) : epoch_(epoch) {}
@@ -29,7 +30,9 @@ class RecordMaker {
   std::string Other(Kind kind, std::string_view payload, std::uint32_t command = kNoCommand) {
     return Make(kind, payload, command, 0);
   }
-  std::string Start(std::uint32_t command) { return Other(Kind::kCommandStart, Encode(CommandStart{}), command); }
+  std::string Start(std::uint32_t command) {
+    return Other(Kind::kCommandStart, Encode(CommandStart{}), command);
+  }
   std::string Status(std::string_view text) { return Other(Kind::kStatus, text); }
   // The final record; what `change` sets is as it says, numbers and totals are right before it is called.
   template <typename Change>
@@ -69,5 +72,12 @@ class RecordMaker {
   std::uint64_t last_ = 0;
   StreamDigest out_, err_;
 };
+
+// In the order they are written: the operands of + are made in any order.
+inline std::string Join(std::initializer_list<std::string> records) {
+  std::string all;
+  for (const std::string& record : records) all += record;
+  return all;
+}
 
 }  // namespace waggle::journal

@@ -38,10 +38,12 @@ TEST(StreamDigest, EmptyStreamHasNoLeaf) {
 
 TEST(StreamDigest, EqualsTheDefinitionAroundLeafBorders) {
   const std::string bytes = test::NoiseBytes(3 * kMiB + 2, 1);
-  for (std::size_t size : {std::size_t{1}, std::size_t{1000}, kMiB - 1, kMiB, kMiB + 1, 2 * kMiB, 3 * kMiB + 2}) {
+  for (std::size_t size :
+       {std::size_t{1}, std::size_t{1000}, kMiB - 1, kMiB, kMiB + 1, 2 * kMiB, 3 * kMiB + 2}) {
     StreamDigest digest;
     digest.Update(std::string_view(bytes).substr(0, size));
-    EXPECT_EQ(digest.Total(), (StreamTotal{size, Reference(std::string_view(bytes).substr(0, size))})) << size;
+    EXPECT_EQ(digest.Total(), (StreamTotal{size, Reference(std::string_view(bytes).substr(0, size))}))
+        << size;
   }
 }
 
@@ -72,8 +74,8 @@ TEST(StreamDigest, TotalMayBeAskedAtAnyTime) {
 
 TEST(StreamDigest, GoesOnFromASavedStateAtAnyPoint) {
   const std::string bytes = test::NoiseBytes(2 * kMiB + 9, 4);
-  for (std::size_t cut : {std::size_t{0}, std::size_t{1}, std::size_t{63}, kMiB - 1, kMiB, kMiB + 1, 2 * kMiB,
-                          bytes.size()}) {
+  for (std::size_t cut :
+       {std::size_t{0}, std::size_t{1}, std::size_t{63}, kMiB - 1, kMiB, kMiB + 1, 2 * kMiB, bytes.size()}) {
     StreamDigest first;
     first.Update(std::string_view(bytes).substr(0, cut));
     std::string state;

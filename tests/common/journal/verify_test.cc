@@ -13,7 +13,8 @@ class VerifyTest : public JournalFixture {
     VerifyResult result = VerifyAll();
     EXPECT_FALSE(result.complete);
     EXPECT_THAT(result.problem, HasSubstr(part));
-    EXPECT_THAT(result.problem, testing::Not(HasSubstr(directory_.path()))) << "no path of the data directory";
+    EXPECT_THAT(result.problem, testing::Not(HasSubstr(directory_.path())))
+        << "no path of the data directory";
   }
   // Start, one line of output, and the given final record.
   template <typename Change>

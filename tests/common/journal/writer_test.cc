@@ -97,7 +97,8 @@ TEST(SegmentHeader, EveryTruncationAndBitFlipIsRefused) {
   }
 }
 
-// A child process with a small file size limit stands for a full disk. Exit codes of the child name what went wrong.
+// A child process with a small file size limit stands for a full disk. Exit codes of the child name what went
+// wrong.
 class FullDiskTest : public JournalFixture {
  protected:
   static void LimitFiles(rlim_t bytes) {

@@ -122,8 +122,12 @@ TEST_F(LinkTest, ReconnectListsEverythingHeldAndAppliesTheAnswers) {
   using A = Disposition::Action;
   WelcomeWith({{Epoch(1), A::kContinue, Seq(6), /*cancel=*/true, false},
                {Epoch(2), A::kForget, Seq(5), false, false}});
-  EXPECT_EQ(Count<effect::CancelShim>(), 1u);
+  EXPECT_EQ(Count<effect::CancelShim>(), 0u)
+      << "who cancels, and how urgently, comes in a message of its own";
   EXPECT_EQ(All<effect::DeleteAttempt>().at(0).epoch, Epoch(2));
+  Hear(Cancel{Epoch(1), "ada", "typo", true});
+  ASSERT_EQ(Count<effect::CancelShim>(), 1u);
+  EXPECT_TRUE(All<effect::CancelShim>()[0].cancel.now);
   Step(event::BulkReady{});
   ASSERT_EQ(Count<effect::SendRecords>(), 1u);
   EXPECT_EQ(All<effect::SendRecords>()[0].from, Seq(7));

@@ -17,8 +17,8 @@ namespace waggle::queen {
 
 using namespace std::chrono_literals;
 
-// Keeps the rows of each step as a store would and checks what must hold for every sequence of them: a terminal job row
-// is written once and never changes, epochs and counters only grow.
+// Keeps the rows of each step as a store would and checks what must hold for every sequence of them: a
+// terminal job row is written once and never changes, epochs and counters only grow.
 class ShadowStore {
  public:
   void Apply(const WriteBatch& batch);
@@ -40,8 +40,8 @@ struct JobOptions {
   JobType type = JobType::kTest;
 };
 
-// A hive under virtual time, with a store and logs that do what the real ones do, and drones that only do what the test
-// says. Jobs and drones are called by their names.
+// A hive under virtual time, with a store and logs that do what the real ones do, and drones that only do
+// what the test says. Jobs and drones are called by their names.
 class HiveTest : public testing::Test {
  protected:
   struct FakeDrone {

@@ -145,7 +145,7 @@ TEST_F(HiveSession, ADroneMayTakeANewName) {
   SayHello("new", hello);
   EXPECT_EQ(Fleet().drones.size(), 1u);
   EXPECT_EQ(View("new").row.id, DroneId(1));
-  drones_.erase("old");
+  drones_["old"] = FakeDrone{.identity = "another"};
   DroneUp("old");
   EXPECT_EQ(Fleet().drones.size(), 2u) << "the old name is free";
 }
@@ -158,9 +158,13 @@ TEST_F(HiveSession, AnyMessageProvesLife) {
   std::vector<std::function<void()>> signs = {
       [&] { Heartbeat("d1"); },
       [&] { Starts("a"); },
-      [&] { Step(event::Info{ConnectionOf("d1"), DroneInfo{}}); },
+      [&] {
+        Step(event::Info{ConnectionOf("d1"), DroneInfo{}});
+      },
       [&] { Step(event::Alive{drones_["d1"].session}); },
-      [&] { Step(event::Accept{ConnectionOf("d1"), Current("a"), wall_}); },
+      [&] {
+        Step(event::Accept{ConnectionOf("d1"), Current("a"), wall_});
+      },
   };
   for (const auto& sign : signs) {
     Advance(most);

@@ -77,7 +77,8 @@ TEST_F(HiveState, FinishMayComeFirst) {
   final.finished = wall_ + 20;
   LogEnds(epoch, final);
   ExpectNothingChanges([&] {
-    Step(event::Status{ConnectionOf("d1"), HeldAttempt{.epoch = epoch, .state = HeldState::kRunning, .counter = 1}});
+    Step(event::Status{ConnectionOf("d1"),
+                       HeldAttempt{.epoch = epoch, .state = HeldState::kRunning, .counter = 1}});
     Step(event::Accept{ConnectionOf("d1"), epoch, wall_});
   });
   ExpectState("a", JobState::kPassed);
@@ -105,7 +106,8 @@ TEST_F(HiveState, FailedErroredAndCanceledAreThreeThings) {
   ExpectState("failed", JobState::kFailed);
   EXPECT_EQ(Job("failed").failed_code, 3);
   EXPECT_EQ(Job("failed").failed_step, "test/unit");
-  for (Reason reason : {Reason::kTimeout, Reason::kSilence, Reason::kLogLimit, Reason::kSource, Reason::kBadConfig}) {
+  for (Reason reason :
+       {Reason::kTimeout, Reason::kSilence, Reason::kLogLimit, Reason::kSource, Reason::kBadConfig}) {
     std::string job(Name(reason));
     Submit(job);
     journal::Final final;

@@ -15,7 +15,8 @@ class PlacementTest : public testing::Test {
   void Job(std::uint64_t id, std::int32_t priority = 0, Requirement requirement = {}) {
     placement_.AddJob(JobId(id), priority, requirement);
   }
-  void Drone(std::uint64_t id, double speed, std::uint32_t capacity, std::uint32_t used = 0, DroneFacts facts = {}) {
+  void Drone(std::uint64_t id, double speed, std::uint32_t capacity, std::uint32_t used = 0,
+             DroneFacts facts = {}) {
     facts.name = "d" + std::to_string(id);
     facts.speed = speed;
     facts.capacity = capacity;
@@ -205,7 +206,8 @@ TEST_F(PlacementTest, WhyWaitingNamesWhatIsMissing) {
   EXPECT_THAT(placement_.WhyWaiting(JobId(1)), HasSubstr("no drone has label os=mac"));
   EXPECT_THAT(placement_.WhyWaiting(JobId(2)), HasSubstr("plugin npm"));
   EXPECT_THAT(placement_.WhyWaiting(JobId(3)), HasSubstr("own socket"));
-  EXPECT_THAT(placement_.WhyWaiting(JobId(4)), HasSubstr("all 2 slots of 1 matching drone are in use; 4 jobs wait"));
+  EXPECT_THAT(placement_.WhyWaiting(JobId(4)),
+              HasSubstr("all 2 slots of 1 matching drone are in use; 4 jobs wait"));
   Drone(1, 1, 0, 0);
   EXPECT_THAT(placement_.WhyWaiting(JobId(4)), HasSubstr("capacity 0"));
   EXPECT_EQ(placement_.WhyWaiting(JobId(99)), "");
@@ -227,7 +229,8 @@ TEST_F(PlacementTest, ManyQueuesComeAndGo) {
   }
 }
 
-// A plain model that looks at everything each time must always agree on which job goes next and how fast its drone is.
+// A plain model that looks at everything each time must always agree on which job goes next and how fast its
+// drone is.
 TEST_F(PlacementTest, AgreesWithAPlainModelOnRandomWalks) {
   struct ModelDrone {
     double speed;

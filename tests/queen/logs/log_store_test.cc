@@ -21,8 +21,8 @@ TEST_F(LogStoreTest, AppendedThenAckedThenComplete) {
   ASSERT_TRUE(listener_.Waits("acked s1 7:1"));
   Append(two + end);
   ASSERT_TRUE(listener_.Waits("complete 7"));
-  EXPECT_EQ(listener_.Said(), (std::vector<std::string>{"appended 7", "acked s1 7:1", "appended 7", "acked s1 7:3",
-                                                        "complete 7"}));
+  EXPECT_EQ(listener_.Said(), (std::vector<std::string>{"appended 7", "acked s1 7:1", "appended 7",
+                                                        "acked s1 7:3", "complete 7"}));
   EXPECT_EQ(Stored(), one + two + end);
   EXPECT_TRUE(Verified().complete);
   event::LogComplete complete = listener_.Complete();
@@ -126,11 +126,12 @@ TEST_F(LogStoreTest, ARepeatWithOtherBytesIsAConflictAndTheFirstStay) {
   EXPECT_THAT(listener_.Complete().problem, HasSubstr("record 1 was sent twice with different content"));
 }
 
-// A drone that lost its acknowledgements sends a whole window again: it must cost about as much as the first time.
+// A drone that lost its acknowledgements sends a whole window again: it must cost about as much as the first
+// time.
 TEST_F(LogStoreTest, ManyRepeatsAreCheckedInOnePass) {
   logs_->OpenLog(Epoch(7), SessionId(1));
   std::string window;
-  while (window.size() < 2 << 20) window += maker_.Out("a short line\n");
+  while (window.size() < limits::kWindowPerAttempt) window += maker_.Out("a short line\n");
   Append(window);
   std::string last = "acked s1 7:" + std::to_string(maker_.last().value());
   ASSERT_TRUE(listener_.Waits(last));
@@ -160,7 +161,7 @@ TEST_F(LogStoreTest, OnlyTheSessionThatWasNamedLastMayWrite) {
 
 TEST_F(LogStoreTest, NothingFollowsTheFinal) {
   logs_->OpenLog(Epoch(7), SessionId(1));
-  Append(maker_.Out("1\n") + maker_.End() + maker_.Out("late\n"));
+  Append(journal::Join({maker_.Out("1\n"), maker_.End(), maker_.Out("late\n")}));
   ASSERT_TRUE(listener_.Waits("complete 7"));
   ASSERT_TRUE(listener_.Waits("resume_from s1 7:3"));
   EXPECT_TRUE(Verified().complete) << Verified().problem;
@@ -168,14 +169,14 @@ TEST_F(LogStoreTest, NothingFollowsTheFinal) {
 
 TEST_F(LogStoreTest, AFinalWithWrongTotalsIsAProblem) {
   logs_->OpenLog(Epoch(7), SessionId(1));
-  Append(maker_.Out("1\n") + maker_.End([](journal::Final& f) { f.out.bytes = 3; }));
+  Append(journal::Join({maker_.Out("1\n"), maker_.End([](journal::Final& f) { f.out.bytes = 3; })}));
   ASSERT_TRUE(listener_.Waits("complete 7"));
   EXPECT_THAT(listener_.Complete().problem, HasSubstr("the final record says 3 + 0 bytes"));
 }
 
 TEST_F(LogStoreTest, AFinalWithAWrongDigestIsAProblem) {
   logs_->OpenLog(Epoch(7), SessionId(1));
-  Append(maker_.Err("1\n") + maker_.End([](journal::Final& f) { f.err.digest[5] ^= 1; }));
+  Append(journal::Join({maker_.Err("1\n"), maker_.End([](journal::Final& f) { f.err.digest[5] ^= 1; })}));
   ASSERT_TRUE(listener_.Waits("complete 7"));
   EXPECT_THAT(listener_.Complete().problem, HasSubstr("digest"));
 }
@@ -212,7 +213,8 @@ TEST_F(LogStoreTest, ManyLogsAtOnceFromManyThreads) {
       for (int i = t; i < kLogs; i += 4) {
         RecordMaker maker(Epoch(100 + i));
         for (int b = 0; b < kBatches; ++b) {
-          std::string batch = maker.Out("batch " + std::to_string(b) + "\n") + maker.Err(std::string(b * 10, 'e'));
+          std::string batch = journal::Join(
+              {maker.Out("batch " + std::to_string(b) + "\n"), maker.Err(std::string(b * 10, 'e'))});
           if (b + 1 == kBatches) batch += maker.End();
           sent[i] += batch;
           logs_->Append(SessionId(1 + i), Epoch(100 + i), batch, [] {});

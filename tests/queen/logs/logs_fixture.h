@@ -96,7 +96,8 @@ class LogsFixture : public testing::Test {
  protected:
   void SetUp() override { Start(); }
   void Start() {
-    absl::StatusOr<std::unique_ptr<LogStore>> made = LogStore::Create(directory_ / "logs", 2, listener_.Callbacks());
+    absl::StatusOr<std::unique_ptr<LogStore>> made =
+        LogStore::Create(directory_ / "logs", 2, listener_.Callbacks());
     ASSERT_TRUE(made.ok()) << made.status();
     logs_ = std::move(*made);
   }

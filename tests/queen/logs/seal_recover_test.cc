@@ -78,7 +78,7 @@ TEST_F(SealTest, ASecondSealMayWaitForLess) {
 TEST_F(SealTest, ItsOwnFinalInTimeWins) {
   logs_->OpenLog(Epoch(7), SessionId(1));
   logs_->Seal(Seal(2));
-  const std::string whole = maker_.Out("1\n") + maker_.End();
+  const std::string whole = journal::Join({maker_.Out("1\n"), maker_.End()});
   Append(whole);
   ASSERT_TRUE(listener_.Waits("complete 7"));
   Drain();
@@ -88,7 +88,7 @@ TEST_F(SealTest, ItsOwnFinalInTimeWins) {
 
 TEST_F(SealTest, AfterTheFinalTheTruthIsSaidAgainAndOnlyWhenItIsDurable) {
   logs_->OpenLog(Epoch(7), SessionId(1));
-  const std::string whole = maker_.Out("1\n") + maker_.End();
+  const std::string whole = journal::Join({maker_.Out("1\n"), maker_.End()});
   Append(whole);
   logs_->Seal(Seal());
   ASSERT_TRUE(listener_.Waits("complete 7"));
@@ -123,7 +123,7 @@ class RecoverLogTest : public SealTest {};
 
 TEST_F(RecoverLogTest, WithFinalItIsPostedAgain) {
   logs_->OpenLog(Epoch(7), SessionId(1));
-  Append(maker_.Out("1\n") + maker_.End());
+  Append(journal::Join({maker_.Out("1\n"), maker_.End()}));
   ASSERT_TRUE(listener_.Waits("complete 7"));
   Restart();
   ASSERT_TRUE(listener_.Waits("complete 7"));
@@ -132,14 +132,13 @@ TEST_F(RecoverLogTest, WithFinalItIsPostedAgain) {
   EXPECT_EQ(listener_.Complete().duration, Duration(1'000'000));
 }
 
-// A batch above the index interval leaves a checkpoint behind the final record itself.
+// The final record crosses the index interval: its checkpoint lies behind it.
 TEST_F(RecoverLogTest, WithAFinalInFrontOfTheLastCheckpoint) {
   logs_->OpenLog(Epoch(7), SessionId(1));
-  std::string batch;
-  for (int i = 0; i < 200; ++i) batch += maker_.Out(std::string(999, 'x') + "\n");
-  Append(batch + maker_.End());
+  Append(maker_.Out(std::string(limits::kIndexEvery - journal::kHeaderBytes - 100, 'x')));
+  Append(maker_.End());
   ASSERT_TRUE(listener_.Waits("complete 7"));
-  ASSERT_TRUE(test::Exists(logs_->At(Epoch(7)).Index()));
+  ASSERT_EQ(journal::FindRecord(logs_->At(Epoch(7)), Seq(3)).next, Seq(3));
   Restart();
   ASSERT_TRUE(listener_.Waits("complete 7"));
   EXPECT_EQ(listener_.Complete().final.out, maker_.out());
@@ -168,11 +167,13 @@ TEST_F(RecoverLogTest, AfterCheckpointsDigestsAndTotalsGoOn) {
   for (std::uint64_t session = 1; session <= 3; ++session) {
     logs_->OpenLog(Epoch(7), SessionId(session));
     for (int i = 0; i < 20; ++i) {
-      std::string batch = maker_.Out(test::NoiseBytes(9000, i)) + maker_.Err(test::NoiseBytes(500, i));
+      std::string batch =
+          journal::Join({maker_.Out(test::NoiseBytes(9000, i)), maker_.Err(test::NoiseBytes(500, i))});
       Append(batch, SessionId(session));
       all += batch;
     }
-    ASSERT_TRUE(listener_.Waits("acked s" + std::to_string(session) + " 7:" + std::to_string(maker_.last().value())));
+    ASSERT_TRUE(
+        listener_.Waits("acked s" + std::to_string(session) + " 7:" + std::to_string(maker_.last().value())));
     Restart();
   }
   logs_->OpenLog(Epoch(7), SessionId(4));
