@@ -7,11 +7,12 @@
 #include <string>
 #include <string_view>
 
-// The one binary encoding of our own files and shim frames: little-endian fixed integers, strings as u32 length and
-// bytes. Little-endian hosts only (static_assert below).
+// The one binary encoding of our own files and shim frames: little-endian fixed integers, strings as u32
+// length and bytes. Little-endian hosts only (static_assert below).
 namespace waggle {
 
-static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "journal and shim frames assume a little-endian host");
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+              "journal and shim frames assume a little-endian host");
 
 class ByteWriter {
  public:
@@ -31,8 +32,8 @@ class ByteWriter {
   std::string& out_;
 };
 
-// Reads what ByteWriter wrote. After the first overrun every read gives zero or empty and ok() is false, so a decoder
-// checks once at its end. Strings are views into the input.
+// Reads what ByteWriter wrote. After the first overrun every read gives zero or empty and ok() is false, so a
+// decoder checks once at its end. Strings are views into the input.
 class ByteReader {
  public:
   explicit ByteReader(std::string_view in) : in_(in) {}

@@ -50,7 +50,8 @@ absl::StatusOr<std::size_t> PreadFull(int fd, std::span<std::byte> buffer, off_t
 // The whole file, refused with ResourceExhausted above `max_bytes`.
 absl::StatusOr<std::string> ReadFile(const std::string& path, std::size_t max_bytes);
 
-// Writes beside the target, syncs, renames over it, syncs the directory: a reader sees the old or the new content.
+// Writes beside the target, syncs, renames over it, syncs the directory: a reader sees the old or the new
+// content.
 absl::Status WriteFileDurably(const std::string& path, std::string_view content, mode_t mode = 0600);
 
 // Makes the entries of a directory durable.

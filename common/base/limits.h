@@ -20,6 +20,8 @@ inline constexpr auto kLease = 30s;
 inline constexpr auto kLeaseMargin = 3s;  // and 5 % of the lease, on the queen's side
 inline constexpr auto kHelloDeadline = 10s;
 inline constexpr auto kAcceptDeadline = 10s;  // an assignment no drone answered goes back to the queue
+inline constexpr auto kSealDeadline =
+    10min;  // how long a drone may take to bring the records of a shim that died
 
 // Reconnect back-off of a drone: full jitter, doubling.
 inline constexpr auto kBackoffMin = 50ms;

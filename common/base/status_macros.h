@@ -7,10 +7,9 @@
 #define WAGGLE_CONCAT(a, b) WAGGLE_CONCAT_INNER(a, b)
 
 // Returns the status from the enclosing function unless it is OK.
-#define RETURN_IF_ERROR(expr)                        \
-  do {                                               \
-    if (absl::Status status_ = (expr); !status_.ok()) \
-      return status_;                                \
+#define RETURN_IF_ERROR(expr)                                         \
+  do {                                                                \
+    if (absl::Status status_ = (expr); !status_.ok()) return status_; \
   } while (false)
 
 // ASSIGN_OR_RETURN(auto x, MakeX()): declares x or returns the status of MakeX().

@@ -6,9 +6,9 @@ namespace {
 constexpr std::string_view kTypeNames[] = {"", "TEST", "DEPLOY", "TEST_AND_DEPLOY"};
 constexpr std::string_view kStateNames[] = {"",       "created", "queued",  "received", "started",
                                             "passed", "failed",  "errored", "canceled", "skipped"};
-constexpr std::string_view kReasonNames[] = {"",        "drone_lost", "shim_lost",      "timeout",    "silence",
-                                             "log_limit", "log_incomplete", "bad_config", "unknown",  "canceled",
-                                             "source",  "spawn",      "rejected"};
+constexpr std::string_view kReasonNames[] = {
+    "",           "drone_lost", "shim_lost", "timeout", "silence", "log_limit", "log_incomplete",
+    "bad_config", "unknown",    "canceled",  "source",  "spawn",   "rejected"};
 constexpr std::string_view kPhaseNames[] = {"environment", "prepare", "test", "deploy", "cleanup"};
 
 template <typename Enum, std::size_t N>
@@ -27,17 +27,29 @@ std::optional<Enum> Parse(const std::string_view (&names)[N], std::string_view t
 
 }  // namespace
 
-std::string_view Name(JobType type) { return NameIn(kTypeNames, type); }
-std::string_view Name(JobState state) { return NameIn(kStateNames, state); }
-std::string_view Name(Reason reason) { return NameIn(kReasonNames, reason); }
-std::string_view Name(Phase phase) { return NameIn(kPhaseNames, phase); }
+std::string_view Name(JobType type) {
+  return NameIn(kTypeNames, type);
+}
+std::string_view Name(JobState state) {
+  return NameIn(kStateNames, state);
+}
+std::string_view Name(Reason reason) {
+  return NameIn(kReasonNames, reason);
+}
+std::string_view Name(Phase phase) {
+  return NameIn(kPhaseNames, phase);
+}
 
-std::optional<JobType> ParseJobType(std::string_view text) { return Parse<JobType>(kTypeNames, text); }
+std::optional<JobType> ParseJobType(std::string_view text) {
+  return Parse<JobType>(kTypeNames, text);
+}
 std::optional<JobState> ParseJobState(std::string_view text) {
   if (text == "cancelled") return JobState::kCanceled;
   return Parse<JobState>(kStateNames, text);
 }
-std::optional<Phase> ParsePhase(std::string_view text) { return Parse<Phase>(kPhaseNames, text); }
+std::optional<Phase> ParsePhase(std::string_view text) {
+  return Parse<Phase>(kPhaseNames, text);
+}
 
 int MirrorExitCode(JobState state, Reason reason, int command_code) {
   switch (state) {

@@ -22,7 +22,9 @@ enum class JobState : std::uint8_t {
   kCanceled = 8,
   kSkipped = 9,
 };
-constexpr bool IsTerminal(JobState s) { return s >= JobState::kPassed; }
+constexpr bool IsTerminal(JobState s) {
+  return s >= JobState::kPassed;
+}
 
 // Why a job is errored or canceled; kNone for passed and failed.
 enum class Reason : std::uint8_t {
@@ -34,11 +36,11 @@ enum class Reason : std::uint8_t {
   kLogLimit = 5,
   kLogIncomplete = 6,
   kBadConfig = 7,
-  kUnknown = 8,   // a deploy whose drone was lost after the grant
-  kCanceled = 9,  // a person said so
-  kSource = 10,   // the repository could not be fetched or checked out
-  kSpawn = 11,    // the drone could not start the attempt or a command's process
-  kRejected = 12, // every drone that was offered the job refused it
+  kUnknown = 8,    // a deploy whose drone was lost after the grant
+  kCanceled = 9,   // a person said so
+  kSource = 10,    // the repository could not be fetched or checked out
+  kSpawn = 11,     // the drone could not start the attempt or a command's process
+  kRejected = 12,  // every drone that was offered the job refused it
 };
 
 enum class Phase : std::uint8_t { kEnvironment = 0, kPrepare = 1, kTest = 2, kDeploy = 3, kCleanup = 4 };

@@ -9,8 +9,9 @@
 #include "common/journal/record.h"
 #include "common/journal/stream_digest.h"
 
-// Payloads of the records that are not plain output. Each starts with one version byte (1); a decoder ignores bytes
-// after the fields it knows, so fields are only ever added at the end. Decode gives nullopt for a damaged payload.
+// Payloads of the records that are not plain output. Each starts with one version byte (1); a decoder ignores
+// bytes after the fields it knows, so fields are only ever added at the end. Decode gives nullopt for a
+// damaged payload.
 namespace waggle::journal {
 
 struct CommandStart {
@@ -26,7 +27,7 @@ struct CommandEnd {
   std::int32_t signal = 0;      // 0 = exited
   std::uint64_t duration_nanos = 0;
   std::uint64_t user_micros = 0, system_micros = 0, max_rss_kib = 0;
-  std::string error;            // why it could not start or was ended; empty otherwise
+  std::string error;  // why it could not start or was ended; empty otherwise
   WallMillis wall = 0;
 };
 
@@ -50,14 +51,15 @@ struct Gap {
 
 // What ended an attempt, its whole truth in one record.
 struct Final {
-  Seq last;                     // its own sequence number
-  StreamTotal out, err;         // bytes and digest of each stream
-  std::int32_t test_code = -1;  // exit code of the environment, prepare and test phases together; -1 = never ran
+  Seq last;              // its own sequence number
+  StreamTotal out, err;  // bytes and digest of each stream
+  std::int32_t test_code =
+      -1;  // exit code of the environment, prepare and test phases together; -1 = never ran
   std::int32_t deploy_code = -1;
-  std::int32_t failed_code = 0;  // code of the first failed command; 0 = none
-  Reason reason = Reason::kNone; // kNone: the commands decided
-  std::string detail;           // one sentence for people when reason is set
-  std::string failed_step;      // "test/unit" of the first failed command
+  std::int32_t failed_code = 0;   // code of the first failed command; 0 = none
+  Reason reason = Reason::kNone;  // kNone: the commands decided
+  std::string detail;             // one sentence for people when reason is set
+  std::string failed_step;        // "test/unit" of the first failed command
   // Receipt of the process tree.
   std::uint32_t processes_left = 0, processes_killed = 0;
   std::uint64_t user_micros = 0, system_micros = 0, max_rss_kib = 0;

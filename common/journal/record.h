@@ -17,16 +17,13 @@
 //    4  u32  size of the payload in bytes, at most 65,536
 //    8  u64  epoch
 //   16  u64  seq, 1 2 3 …
-//   24  u64  stream offset: bytes of this kind of stream (stdout or stderr) before this record; 0 for other kinds
-//   32  i64  boot-clock time in nanoseconds, of the host that wrote it
-//   40  u32  command number, kNoCommand before command 0 and for records of no command
-//   44  u8   kind
-//   45  u8   phase
-//   46  u16  reserved, 0
-//   48       payload
+//   24  u64  stream offset: bytes of this kind of stream (stdout or stderr) before this record; 0 for other
+//   kinds 32  i64  boot-clock time in nanoseconds, of the host that wrote it 40  u32  command number,
+//   kNoCommand before command 0 and for records of no command 44  u8   kind 45  u8   phase 46  u16  reserved,
+//   0 48       payload
 //
-// Downsides: 48 bytes beside a 10-byte line; no compression. Both are bearable because a read from a busy pipe gathers
-// many lines into one record.
+// Downsides: 48 bytes beside a 10-byte line; no compression. Both are bearable because a read from a busy
+// pipe gathers many lines into one record.
 namespace waggle::journal {
 
 enum class Kind : std::uint8_t {
@@ -64,7 +61,9 @@ struct RecordView {
   std::string_view raw;      // header and payload as stored
 };
 
-constexpr bool IsOutput(Kind kind) { return kind == Kind::kStdout || kind == Kind::kStderr; }
+constexpr bool IsOutput(Kind kind) {
+  return kind == Kind::kStdout || kind == Kind::kStderr;
+}
 
 // Appends header (with size and crc filled in) and payload to `out`. REQUIRES: payload ≤ 64 KiB.
 void EncodeRecord(RecordHeader header, std::string_view payload, std::string* out);
@@ -74,7 +73,8 @@ enum class DecodeResult {
   kNeedMore,  // the input ends inside a record
   kBad,       // impossible size, kind, or checksum mismatch
 };
-// Decodes the record at the start of `in`. On kOk `*out` views into `in`; the record is out->raw.size() bytes long.
+// Decodes the record at the start of `in`. On kOk `*out` views into `in`; the record is out->raw.size() bytes
+// long.
 DecodeResult DecodeRecord(std::string_view in, RecordView* out);
 
 }  // namespace waggle::journal

@@ -15,8 +15,8 @@ struct StreamTotal {
   bool operator==(const StreamTotal&) const = default;
 };
 
-// SHA-256 over the SHA-256 of each MiB of one stream (the last may be shorter; an empty stream has no leaf). The state
-// is small and can be saved and restored, so no restart hashes a log again.
+// SHA-256 over the SHA-256 of each MiB of one stream (the last may be shorter; an empty stream has no leaf).
+// The state is small and can be saved and restored, so no restart hashes a log again.
 class StreamDigest {
  public:
   StreamDigest();

@@ -12,8 +12,8 @@
 #include "common/base/clock.h"
 #include "common/base/vocabulary.h"
 
-// The job document as the house knows it: the same content as waggle.v1.JobDocument (proto/waggle/v1/job.proto), where
-// each field is described. common/wire converts; nothing else sees both.
+// The job document as the house knows it: the same content as waggle.v1.JobDocument
+// (proto/waggle/v1/job.proto), where each field is described. common/wire converts; nothing else sees both.
 namespace waggle::pipeline {
 
 struct HttpsAuth {
@@ -26,7 +26,7 @@ struct SshAuth {
 struct Repo {
   std::string url;  // https, ssh, git or an absolute local path; empty = the job has no repository
   std::variant<std::monostate, HttpsAuth, SshAuth> auth;
-  std::string provider;  // "github", "gitlab", …; informational
+  std::string provider;     // "github", "gitlab", …; informational
   std::string vcs = "git";  // "git" or "hg"
   bool IsLocal() const { return !url.empty() && url.front() == '/'; }
 };
@@ -57,13 +57,13 @@ struct Plugin {
 };
 
 struct Command {
-  std::string name;                // step name; may be empty
-  std::string command;             // a script, or the program when args are given
-  std::vector<std::string> args;   // not empty: run `command` with these, without a shell
-  std::string screen;              // if set, shown and stored instead of the command
-  bool silent = false;             // output is withheld, one marker line is shown
+  std::string name;               // step name; may be empty
+  std::string command;            // a script, or the program when args are given
+  std::vector<std::string> args;  // not empty: run `command` with these, without a shell
+  std::string screen;             // if set, shown and stored instead of the command
+  bool silent = false;            // output is withheld, one marker line is shown
   std::map<std::string, std::string> env;
-  std::string cwd;                 // relative to the phase's directory; never leaves it
+  std::string cwd;  // relative to the phase's directory; never leaves it
 };
 
 struct Limits {  // zero = the default of limits.h
@@ -86,8 +86,9 @@ struct JobSpec {
   Limits limits;
 };
 
-// Bounds and consistency of a document, whoever made it. The message names the field, the value and the limit.
-// InvalidArgument: no command at all, a needed field missing, a bound crossed, an unknown vcs, a cwd that leaves, …
+// Bounds and consistency of a document, whoever made it. The message names the field, the value and the
+// limit. InvalidArgument: no command at all, a needed field missing, a bound crossed, an unknown vcs, a cwd
+// that leaves, …
 absl::Status Check(const JobSpec& spec);
 
 }  // namespace waggle::pipeline

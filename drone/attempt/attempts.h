@@ -36,7 +36,8 @@ class Attempts {
     Host host;
     std::string shim;  // absolute path of waggle-shim
   };
-  // Called on the Poller's thread, also from within the calls below: the receiver queues and handles it afterwards.
+  // Called on the Poller's thread, also from within the calls below: the receiver queues and handles it
+  // afterwards.
   using Emit = std::function<void(drone::Event)>;
   using Log = std::function<void(drone::effect::Note)>;
 

@@ -15,12 +15,14 @@
 
 // What the drone daemon and a shim say to each other over DIR/shim.sock: frames of
 //   u32 size of the rest | u8 version (1) | u8 type | fields in common/base/bytes.h encoding.
-// A peer understands its own version and the one before it; fields are only added at the end of a frame. A frame above
-// kMaxFrame bytes, of an unknown version or with a damaged body ends the connection, never the attempt.
+// A peer understands its own version and the one before it; fields are only added at the end of a frame. A
+// frame above kMaxFrame bytes, of an unknown version or with a damaged body ends the connection, never the
+// attempt.
 //
-// The daemon binds and listens on the socket before it starts the shim and hands it down as descriptor 3, so that it can
-// connect at once. One connection is served at a time; a new one replaces the old one (a restarted daemon). On each new
-// connection the shim first sends Status, then Watermark and Status as things change.
+// The daemon binds and listens on the socket before it starts the shim and hands it down as descriptor 3, so
+// that it can connect at once. One connection is served at a time; a new one replaces the old one (a
+// restarted daemon). On each new connection the shim first sends Status, then Watermark and Status as things
+// change.
 namespace waggle::shim {
 
 inline constexpr std::uint8_t kVersion = 1;
@@ -34,7 +36,8 @@ struct Step {
   bool silent = false;
 };
 
-// How the source gets into the job's directory, run by the shim before the first prepare command. Empty = no repository.
+// How the source gets into the job's directory, run by the shim before the first prepare command. Empty = no
+// repository.
 struct Checkout {
   std::vector<std::string> argv;  // waggle-git and its arguments; no credential among them
   std::string input;              // written to its standard input: credentials
@@ -47,9 +50,9 @@ struct Start {
   Epoch epoch;
   std::uint32_t attempt = 1;
   JobType type = JobType::kTest;
-  std::string header;         // first line of the log: drone, version, isolation
-  std::string base_directory; // cwd of the environment phase (exists)
-  std::string job_directory;  // cwd of the other phases (created by checkout or the shim)
+  std::string header;                      // first line of the log: drone, version, isolation
+  std::string base_directory;              // cwd of the environment phase (exists)
+  std::string job_directory;               // cwd of the other phases (created by checkout or the shim)
   std::map<std::string, std::string> env;  // the whole environment of every command
   Checkout checkout;
   std::array<std::vector<Step>, kPhaseCount> phases;
@@ -57,16 +60,22 @@ struct Start {
   std::uint64_t log_bytes = 0;
 };
 
-enum class AttemptState : std::uint8_t { kAccepted = 1, kRunning = 2, kGranted = 3, kFinished = 4, kCleaning = 5 };
+enum class AttemptState : std::uint8_t {
+  kAccepted = 1,
+  kRunning = 2,
+  kGranted = 3,
+  kFinished = 4,
+  kCleaning = 5
+};
 
 // shim → daemon. Sent at connect and whenever something other than the watermark changes.
 struct Status {
   Epoch epoch;
   AttemptState state = AttemptState::kAccepted;
   std::uint8_t phase = 0;
-  std::uint64_t last = 0;          // last sequence number in the spool
-  bool wants_grant = false;        // waits before the first deploy command
-  std::uint32_t counter = 0;       // rises with every Status of this attempt
+  std::uint64_t last = 0;     // last sequence number in the spool
+  bool wants_grant = false;   // waits before the first deploy command
+  std::uint32_t counter = 0;  // rises with every Status of this attempt
   std::int64_t started_wall = 0, finished_wall = 0;
   std::int32_t test_code = -1, deploy_code = -1;
 };

@@ -270,7 +270,12 @@ void Supervisor::OnOutput(Stream stream, std::string_view bytes) {
     withheld_bytes_ += bytes.size();
     return;
   }
-  if (command_number_ == kNoCommand) last_line_.Feed(bytes);
+  if (command_number_ == kNoCommand) {
+    // The checkout's words are the drone's, not the job's: they are told beside the output, never as part of
+    // it.
+    last_line_.Feed(bytes, [this](std::string_view line) { Add(Kind::kComment, kNoCommand, line); });
+    return;
+  }
   if (log_full_) return;
   const std::uint64_t room = start_->log_bytes - std::min(start_->log_bytes, spool_->output_bytes());
   Add(stream == Stream::kOut ? Kind::kStdout : Kind::kStderr, command_number_, bytes.substr(0, room));

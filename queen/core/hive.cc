@@ -105,18 +105,26 @@ void Hive::On(const event::ListFleet& e) {
   effects_.after.push_back(effect::Answer{e.request, std::move(view)});
 }
 
+void Hive::CheckAttempt(Attempt& attempt) {
+  if (attempt.seal) {
+    if (attempt.seal_by && *attempt.seal_by <= now_) GiveUp(attempt, Reason::kDroneLost, "", 0);
+    return;
+  }
+  if (!attempt.accept_by || *attempt.accept_by > now_) return;
+  auto drone = drones_.find(attempt.row.drone);
+  if (drone != drones_.end() && drone->second.connection) {
+    Send(drone->second.connection, to_drone::Fenced{attempt.row.epoch});
+  }
+  GiveUp(attempt, Reason::kDroneLost, absl::StrCat(attempt.row.drone_name, " did not answer the assignment"),
+         0);
+}
+
 void Hive::CheckDeadlines() {
-  while (!accept_checks_.empty() && accept_checks_.begin()->first <= now_) {
-    Epoch epoch = accept_checks_.begin()->second;
-    accept_checks_.erase(accept_checks_.begin());
+  while (!attempt_checks_.empty() && attempt_checks_.begin()->first <= now_) {
+    Epoch epoch = attempt_checks_.begin()->second;
+    attempt_checks_.erase(attempt_checks_.begin());
     auto found = attempts_.find(epoch);
-    if (found == attempts_.end() || !found->second.accept_by || found->second.seal) continue;
-    Attempt& attempt = found->second;
-    auto drone = drones_.find(attempt.row.drone);
-    if (drone != drones_.end() && drone->second.connection)
-      Send(drone->second.connection, to_drone::Fenced{epoch});
-    GiveUp(attempt, Reason::kDroneLost,
-           absl::StrCat(attempt.row.drone_name, " did not answer the assignment"), 0);
+    if (found != attempts_.end()) CheckAttempt(found->second);
   }
   while (!lease_checks_.empty() && lease_checks_.begin()->first <= now_) {
     DroneId id = lease_checks_.begin()->second;
@@ -152,8 +160,8 @@ Effects Hive::Take() {
   if (counters_changed_) effects_.rows.counters = counters_;
   counters_changed_ = false;
   if (!lease_checks_.empty()) effects_.wake_at = lease_checks_.begin()->first;
-  if (!accept_checks_.empty()) {
-    Time at = accept_checks_.begin()->first;
+  if (!attempt_checks_.empty()) {
+    Time at = attempt_checks_.begin()->first;
     effects_.wake_at = effects_.wake_at ? std::min(*effects_.wake_at, at) : at;
   }
   return std::exchange(effects_, Effects{});

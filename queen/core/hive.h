@@ -50,7 +50,8 @@ class Hive {
     bool holds_slot = false;
     // Set once it is given up: nothing its drone says counts any more, only records up to seal->at_least.
     std::optional<effect::SealLog> seal;
-    std::optional<Time> accept_by;
+    std::optional<Time> accept_by;  // not answered by then: given up
+    std::optional<Time> seal_by;    // the awaited records are not there by then: sealed without them
   };
   struct Drone {
     DroneRow row;
@@ -116,6 +117,7 @@ class Hive {
   void CheckLeaseLater(Drone& drone);
   void LoseDrone(Drone& drone);
   void CheckDeadlines();
+  void CheckAttempt(Attempt& attempt);
   std::string LastSeen(const Drone& drone) const;
 
   // Adds the row as it is now to the step's batch; of several in one batch the last counts.
@@ -137,7 +139,7 @@ class Hive {
   Placement placement_;
   // When something may be due. Lazy: an entry is checked when it comes up and put back if its time moved.
   std::set<std::pair<Time, DroneId>> lease_checks_;
-  std::set<std::pair<Time, Epoch>> accept_checks_;
+  std::set<std::pair<Time, Epoch>> attempt_checks_;
 
   // Of the running step.
   Time now_{};

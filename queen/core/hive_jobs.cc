@@ -16,8 +16,7 @@ Requirement RequirementOf(const JobRow& job) {
 // A lost TEST attempt, or one whose deploy phase was not granted, says nothing about the user's code: try
 // again.
 bool IsInfrastructure(Reason reason) {
-  return reason == Reason::kDroneLost || reason == Reason::kShimLost || reason == Reason::kRejected ||
-         reason == Reason::kSpawn;
+  return reason == Reason::kDroneLost || reason == Reason::kShimLost || reason == Reason::kRejected;
 }
 
 JobState VerdictOf(const journal::Final& final) {
@@ -92,7 +91,7 @@ void Hive::Assign(JobId id, DroneId drone_id) {
   attempt.session = drone.session;
   attempt.holds_slot = true;
   attempt.accept_by = now_ + config_.accept_deadline;
-  accept_checks_.emplace(*attempt.accept_by, epoch);
+  attempt_checks_.emplace(*attempt.accept_by, epoch);
   drone.attempts.insert(epoch);
   job.attempt = epoch;
   job.drone_name = drone.row.name;
@@ -108,6 +107,10 @@ bool Hive::MayRetry(const JobRow& job, const Attempt& attempt, Reason reason) co
 }
 
 void Hive::GiveUp(Attempt& attempt, Reason reason, std::string detail, std::uint64_t log_at_least) {
+  if (log_at_least > 0) {
+    attempt.seal_by = now_ + limits::kSealDeadline;
+    attempt_checks_.emplace(*attempt.seal_by, attempt.row.epoch);
+  }
   if (attempt.seal) {
     attempt.seal->at_least = log_at_least;
     effects_.after.push_back(*attempt.seal);

@@ -58,7 +58,7 @@ class FirstLight : public HiveFixture {
 TEST_F(FirstLight, PassingCommitLeavesWithZero) {
   const Outcome outcome = Submit({"--watch"});
   EXPECT_EQ(outcome.code, 0) << outcome;
-  EXPECT_EQ(WithoutCheckout(outcome.out), "sum 5\nchecked\n");
+  EXPECT_EQ(outcome.out, "sum 5\nchecked\n");
   EXPECT_THAT(outcome.err, StartsWith("run r1: 1 job at " + good_.substr(0, 8) + "\n"));
   EXPECT_THAT(outcome.err, HasSubstr("▸ prepare/build: cc -o adder adder.c\n"));
   EXPECT_THAT(outcome.err, HasSubstr("▸ test/sum: ./adder 2 3\n"));
@@ -69,7 +69,7 @@ TEST_F(FirstLight, FailingCommitLeavesWithTheCodeOfItsCommand) {
   BreakSum();
   const Outcome outcome = Submit({"--watch"});
   EXPECT_EQ(outcome.code, 3) << outcome;
-  EXPECT_EQ(WithoutCheckout(outcome.out), "sum -1\nchecked\n");
+  EXPECT_EQ(outcome.out, "sum -1\nchecked\n");
   EXPECT_EQ(Lines(outcome.err).back(), "✗ 1 test failed test/sum exit 3");
 }
 
@@ -118,9 +118,9 @@ TEST_F(FirstLight, EveryCommandTellsTheSame) {
   EXPECT_EQ(shown["attempts"].size(), 1u);
   EXPECT_EQ(shown["document"]["trigger"]["author"]["name"], "Anna Bee");
 
-  EXPECT_EQ(WithoutCheckout(Raw(1)), "sum -1\nchecked\n");
+  EXPECT_EQ(Raw(1), "sum -1\nchecked\n");
   EXPECT_EQ(Raw(1, {"--stream", "stdout"}), "sum -1\n");
-  EXPECT_EQ(WithoutCheckout(Raw(1, {"--stream", "stderr"})), "checked\n");
+  EXPECT_EQ(Raw(1, {"--stream", "stderr"}), "checked\n");
   const Outcome logs = Waggle({"logs", "1"});
   EXPECT_EQ(logs.code, 0);
   EXPECT_THAT(logs.out, HasSubstr("── test/sum ── ./adder 2 3\n"));
@@ -143,7 +143,7 @@ TEST_F(FirstLight, WatchOfAFinishedJobMirrorsItAgain) {
   for (const char* what : {"1", "r1", "@last", "1@1"}) {
     const Outcome again = Waggle({"watch", what});
     EXPECT_EQ(again.code, 3) << what << again;
-    EXPECT_EQ(WithoutCheckout(again.out), "sum -1\nchecked\n") << what;
+    EXPECT_EQ(again.out, "sum -1\nchecked\n") << what;
   }
 }
 
@@ -180,7 +180,7 @@ TEST_F(FirstLight, SubmitFromASubdirectoryTakesTheRepositoryAroundIt) {
   repo_.Commit("Add a folder");
   const Outcome outcome = Waggle({"submit", "--watch"}, repo_.path() + "/src/deep");
   EXPECT_EQ(outcome.code, 0) << outcome;
-  EXPECT_EQ(WithoutCheckout(outcome.out), "sum 5\nchecked\n");
+  EXPECT_EQ(outcome.out, "sum 5\nchecked\n");
   EXPECT_EQ(Waggle({"submit", "--watch", "--repo", repo_.path()}).code, 0);
 }
 
@@ -189,7 +189,7 @@ TEST_F(FirstLight, ChangedFilesAreNamedAndNotIncluded) {
   const Outcome outcome = Submit({"--watch"});
   EXPECT_EQ(outcome.code, 0) << outcome;
   EXPECT_THAT(outcome.err, StartsWith("warning: not included: 1 changed file\n"));
-  EXPECT_EQ(WithoutCheckout(outcome.out), "sum 5\nchecked\n");
+  EXPECT_EQ(outcome.out, "sum 5\nchecked\n");
 }
 
 TEST_F(FirstLight, ABranchThatMovedIsFetchedAnew) {

@@ -82,11 +82,8 @@ TEST_F(Pipeline, SeveralJobsAreWatchedWithTheirNames) {
       "jobs:\n  one:\n    test: echo first\n  three:\n    test: echo third; exit 7\n  two:\n    test: echo "
       "second\n");
   EXPECT_EQ(outcome.code, 7) << outcome;
-  std::vector<std::string> lines;
-  for (const std::string& line : Lines(outcome.out)) {
-    if (!WithoutCheckout(line.substr(8) + "\n").empty()) lines.push_back(line);
-  }
-  EXPECT_THAT(lines, ::testing::UnorderedElementsAre("one   | first", "three | third", "two   | second"));
+  EXPECT_THAT(Lines(outcome.out),
+              ::testing::UnorderedElementsAre("one   | first", "three | third", "two   | second"));
   EXPECT_THAT(Lines(outcome.err).back(), HasSubstr("r1 failed   2 passed · 1 failed"));
   const std::vector<Json> jobs = Jobs();
   ASSERT_EQ(jobs.size(), 3u);
@@ -111,7 +108,7 @@ TEST_F(Pipeline, StepsSeeTheCheckoutAndTheJobsVariables) {
 )");
   EXPECT_EQ(outcome.code, 0) << outcome;
   const std::string commit = repo_.Git({"rev-parse", "HEAD"});
-  const std::vector<std::string> lines = Lines(WithoutCheckout(outcome.out));
+  const std::vector<std::string> lines = Lines(outcome.out);
   ASSERT_EQ(lines.size(), 4u) << outcome;
   EXPECT_EQ(lines[0], "from the repository");
   EXPECT_EQ(lines[1], "true 1 1 bee blue round test");
@@ -122,7 +119,7 @@ TEST_F(Pipeline, StepsSeeTheCheckoutAndTheJobsVariables) {
 TEST_F(Pipeline, MessageOfTheSubmissionIsShown) {
   const Outcome outcome =
       Submit("test: echo \"$CI_COMMIT_MESSAGE\"\n", {"--watch", "--message", "try again"});
-  EXPECT_EQ(WithoutCheckout(outcome.out), "try again\n");
+  EXPECT_EQ(outcome.out, "try again\n");
 }
 
 TEST_F(Pipeline, CheckoutThatFailsIsNotTheUsersFault) {

@@ -58,13 +58,6 @@ Json TestJob(const Words& scripts) {
   return job;
 }
 
-std::string WithoutCheckout(std::string_view output) {
-  for (std::string_view word : {"waiting for another fetch ", "fetching ", "checked out "}) {
-    if (output.starts_with(word)) output.remove_prefix(output.find('\n') + 1);
-  }
-  return std::string(output);
-}
-
 std::string AwaitFile(const std::string& path) {
   return "until [ -e '" + path + "' ]; do sleep 0.02; done\n";
 }

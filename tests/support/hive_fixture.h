@@ -22,9 +22,6 @@ using Words = std::vector<std::string>;
 Json Step(const std::string& script, const std::string& name = "");
 // A TEST job document whose test phase is these scripts.
 Json TestJob(const Words& scripts);
-// What a job's commands printed: its output without the lines in which the checkout before them tells what it
-// does.
-std::string WithoutCheckout(std::string_view output);
 // A script that waits until the file is there.
 std::string AwaitFile(const std::string& path);
 

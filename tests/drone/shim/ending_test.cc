@@ -173,7 +173,9 @@ TEST(Ending, CancelDuringTheCheckout) {
   start.phases[kCleanup] = {Script("echo cleaned")};
   shim.Connect();
   shim.Send(start);
-  ASSERT_TRUE(Eventually([&] { return shim.Err() == "fetching\n"; }));
+  ASSERT_TRUE(Eventually([&] {
+    return !shim.Texts(Kind::kComment).empty() && shim.Texts(Kind::kComment).back() == "fetching";
+  }));
   shim.Send(Cancel{"anna", "x"});
   EXPECT_EQ(shim.AwaitExit(), 0);
   EXPECT_EQ(shim.Out(), "cleaned\n");

@@ -74,15 +74,15 @@ TEST(LastLineTest, SurvivesAnySplit) {
   const std::string text = "first\n\nfatal: no route\r\n  \n";
   for (std::size_t cut = 0; cut <= text.size(); ++cut) {
     LastLine line;
-    line.Feed(std::string_view(text).substr(0, cut));
-    line.Feed(std::string_view(text).substr(cut));
+    line.Feed(std::string_view(text).substr(0, cut), [](std::string_view) {});
+    line.Feed(std::string_view(text).substr(cut), [](std::string_view) {});
     EXPECT_EQ(line.Take(), "fatal: no route") << cut;
   }
   LastLine open;
-  open.Feed("a\nno newline");
+  open.Feed("a\nno newline", [](std::string_view) {});
   EXPECT_EQ(open.Take(), "no newline");
   LastLine huge;
-  huge.Feed(std::string(1 << 20, 'x'));
+  huge.Feed(std::string(1 << 20, 'x'), [](std::string_view) {});
   EXPECT_EQ(huge.Take().size(), LastLine::kMaxBytes);
   EXPECT_EQ(LastLine().Take(), "");
 }

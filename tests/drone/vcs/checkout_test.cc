@@ -61,7 +61,8 @@ TEST_F(CheckoutTest, AShallowCloneGivesItsCommitWithoutHistory) {
   EXPECT_EQ(Git(Path("target"), "log --format=%H"), commit);
   EXPECT_EQ(Git(Path("target"), "status --porcelain"), "");
   std::string later = Commit(Path("shallow"), "file", "three\n");
-  EXPECT_EQ(Checkout(Path("shallow"), Path("target2"), {"--branch", "main"}).out, "checked out " + later + "\n");
+  EXPECT_EQ(Checkout(Path("shallow"), Path("target2"), {"--branch", "main"}).out,
+            "checked out " + later + "\n");
   Outcome missing = Resolve(Path("shallow"), {"--branch", "absent"});
   EXPECT_EQ(missing.code, 3);
 }

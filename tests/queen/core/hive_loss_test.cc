@@ -171,6 +171,21 @@ TEST_F(HiveLoss, ADeadShimIsRetriedAndItsRecordsAreWaitedFor) {
   EXPECT_EQ(seals_[first].at_least, 0u);
 }
 
+TEST_F(HiveLoss, RecordsOfADeadShimAreNotWaitedForForEver) {
+  DroneUp("d1");
+  Submit("a");
+  Starts("a");
+  Epoch first = Current("a");
+  ShimDies("a", 7);
+  for (Duration waited{}; waited < limits::kSealDeadline; waited += 10s) {
+    EXPECT_EQ(seals_[first].at_least, 7u);
+    Advance(10s);
+    Heartbeat("d1");
+  }
+  EXPECT_EQ(seals_[first].at_least, 0u);
+  EXPECT_EQ(seals_[first].reason, Reason::kShimLost);
+}
+
 TEST_F(HiveLoss, AShimThatDiedWhileTheDroneWasAway) {
   DroneUp("d1");
   Submit("a");
