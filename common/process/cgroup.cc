@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <algorithm>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -71,6 +72,12 @@ absl::StatusOr<std::string> Cgroup::OwnDirectory() {
     return absl::StrCat(mount.point, own);
   }
   return absl::NotFoundError("this process is in no cgroup of version 2");
+}
+
+std::string AttemptCgroup(std::string_view attempt_key) {
+  std::string name = "job-" + std::string(attempt_key);
+  std::replace(name.begin(), name.end(), '/', '_');
+  return name;
 }
 
 absl::StatusOr<std::unique_ptr<Cgroup>> Cgroup::Create(std::string_view name) {

@@ -13,6 +13,9 @@
 
 namespace waggle::process {
 
+// The name of an attempt's cgroup: by its key, because epochs of several hives may meet on one host.
+std::string AttemptCgroup(std::string_view attempt_key);
+
 // One cgroup (version 2) under the cgroup of this process: kills a whole tree in one step, also after the
 // death of whoever led it. Optional everywhere: where no cgroup2 is mounted and writable, callers go by the
 // process tree alone. Nothing is ever mounted. One thread. The destructor leaves the directory; Remove()

@@ -15,6 +15,7 @@
 #include "common/base/status_macros.h"
 #include "common/journal/events.h"
 #include "common/journal/scan.h"
+#include "common/process/cgroup.h"
 #include "common/process/tree.h"
 #include "drone/attempt/attempts.h"
 #include "drone/attempt/pidfd.h"
@@ -58,6 +59,17 @@ std::vector<pid_t> Children() {
   return children;
 }
 
+// What a dead shim left: its cgroup in one step where there is one, then whoever carries the attempt's mark.
+// Returns how many do not die.
+std::size_t KillAttempt(const std::string& key, Duration limit) {
+  absl::StatusOr<std::unique_ptr<process::Cgroup>> cgroup =
+      process::Cgroup::Adopt(process::AttemptCgroup(key));
+  if (cgroup.ok()) (*cgroup)->Kill().IgnoreError();
+  const std::size_t left = process::KillMarked(key, limit).left;
+  if (cgroup.ok()) (*cgroup)->Remove(limit).IgnoreError();  // what is still in it is counted above
+  return left;
+}
+
 }  // namespace
 
 void Attempts::Recover() {
@@ -85,7 +97,7 @@ void Attempts::RecoverOne(const std::string& name) {
   if (facts.ok() && facts->epoch.value() != number) facts = absl::DataLossError("it names another epoch");
   if (!facts.ok()) {
     // Whatever may still run for it is nobody's now.
-    process::KillMarked(AttemptKey(config_.host.identity, Epoch(number)), kKillWait);
+    KillAttempt(AttemptKey(config_.host.identity, Epoch(number)), kKillWait);
     set_aside(absl::StrCat(std::string(kFactsName), ": ", facts.status().message()));
     return;
   }
@@ -204,8 +216,7 @@ std::string Attempts::LastWords(const Entry& entry) const {
 std::size_t Attempts::KillLeftovers(const Entry& entry) {
   const Time deadline = BootClock::now() + kKillWait;
   KillOrphans(deadline);
-  return process::KillMarked(Key(entry), std::max<Duration>(deadline - BootClock::now(), Duration::zero()))
-      .left;
+  return KillAttempt(Key(entry), std::max<Duration>(deadline - BootClock::now(), Duration::zero()));
 }
 
 // Live shims hold their own orphans. So a child of ours that is no shim was left by a dead one, whatever it

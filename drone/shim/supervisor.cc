@@ -79,7 +79,8 @@ bool Supervisor::Open() {
   spool_ = std::make_unique<Spool>(start_->epoch, [this](std::string_view records, Seq last) {
     return writer_->AppendRaw(records, last);
   });
-  auto cgroup = process::Cgroup::Create(absl::StrCat("job-", start_->epoch.value()));
+  auto cgroup =
+      process::Cgroup::Create(process::AttemptCgroup(start_->env[std::string(process::kAttemptVariable)]));
   if (cgroup.ok()) tree_.SetCgroup(*std::move(cgroup));
 
   started_ = now_;

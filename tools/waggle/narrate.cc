@@ -193,6 +193,8 @@ void TextSink::OnState(std::size_t stream, const v1::Job& job) {
   View& view = views_[stream];
   if (options_.narration != ShowOptions::Narration::kAside || options_.quiet || IsTerminal(StateOf(job)))
     return;
+  if (StateOf(job) == JobState::kQueued && !job.drone().empty())
+    return;  // a drone has it: its answer is news
   std::string line = StateLine(job);
   if (line == view.last_state) return;
   view.last_state = line;

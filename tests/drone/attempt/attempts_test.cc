@@ -9,6 +9,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/process/cgroup.h"
 #include "common/process/tree.h"
 #include "common/wire/job_document.h"
 #include "drone/attempt/shim_socket.h"
@@ -108,6 +109,9 @@ class AttemptsTest : public testing::Test {
       if (absl::StrContains(test::CommandLineOf(pid), "waggle-shim")) return pid;
     }
     return 0;
+  }
+  bool HasCgroup() {
+    return process::Cgroup::Adopt(process::AttemptCgroup(AttemptKey(host_.identity, kEpoch))).ok();
   }
   std::string Gate() {
     return absl::StrCat("echo before; while [ ! -e ", dir_ / "go", " ]; do sleep 0.02; done; echo after");
@@ -209,6 +213,7 @@ TEST_F(AttemptsTest, AKilledShimIsLostAndItsTreeIsDead) {
   EXPECT_GT(gone->held.started, 0);
   EXPECT_THAT(gone->detail, HasSubstr("signal 9"));
   EXPECT_TRUE(process::Descendants(::getpid()).empty());
+  EXPECT_FALSE(HasCgroup());
 }
 
 TEST_F(AttemptsTest, KillEndsShimAndJob) {
@@ -236,6 +241,7 @@ TEST_F(AttemptsTest, AShimKilledWhileTheDaemonWasAwayIsLostAndItsRestKilled) {
   EXPECT_EQ(recovered->held.state, HeldState::kLost);
   EXPECT_THAT(recovered->detail, HasSubstr("its shim was gone"));
   EXPECT_TRUE(process::FindMarked(AttemptKey(host_.identity, kEpoch)).empty());
+  EXPECT_FALSE(HasCgroup());
 }
 
 TEST_F(AttemptsTest, AfterARestartOfTheHostNobodyIsKilled) {

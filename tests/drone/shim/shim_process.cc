@@ -111,7 +111,7 @@ ShimProcess::~ShimProcess() {
   }
   process::KillMarked(dir_, 10s);
   // A shim that was killed leaves its cgroup, which the daemon takes away.
-  auto cgroup = process::Cgroup::Adopt(absl::StrCat("job-", NewStart().epoch.value()));
+  auto cgroup = process::Cgroup::Adopt(process::AttemptCgroup(dir_));
   if (cgroup.ok()) {
     EXPECT_TRUE((*cgroup)->Remove(10s).ok());
   }
