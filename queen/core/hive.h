@@ -109,6 +109,10 @@ class Hive {
   // nullptr.
   Attempt* Held(Drone& drone, Epoch epoch);
   Drone* FindOrAddDrone(const event::Hello& hello);
+  void OpenSession(Drone& drone, const event::Hello& hello);
+  static void TakeInfo(Drone& drone, const DroneInfo& info);
+  // After the Welcome: what the Hello said of an attempt that goes on.
+  void TakeUp(Drone& drone, const HeldAttempt& held);
   // `newest_given`: the newest epoch this queen knew of before the drone said hello.
   Disposition Resume(Drone& drone, const HeldAttempt& held, Epoch newest_given);
   void ApplyStatus(Drone& drone, Attempt& attempt, const HeldAttempt& held);

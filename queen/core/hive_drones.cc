@@ -71,10 +71,14 @@ Hive::Drone* Hive::FindOrAddDrone(const event::Hello& e) {
   return &drone;
 }
 
-void Hive::On(const event::Hello& e) {
-  Drone* found = FindOrAddDrone(e);
-  if (found == nullptr) return;
-  Drone& drone = *found;
+void Hive::TakeInfo(Drone& drone, const DroneInfo& info) {
+  drone.row.speed = info.speed;
+  drone.row.capacity = info.capacity;
+  drone.row.labels = info.labels;
+  drone.row.plugins = info.plugins;
+}
+
+void Hive::OpenSession(Drone& drone, const event::Hello& e) {
   if (drone.connection) {
     // The newest session wins, always: nobody can tell a half-dead old one from a clone.
     by_connection_.erase(drone.connection);
@@ -86,10 +90,6 @@ void Hive::On(const event::Hello& e) {
     by_session_.erase(drone.session);
     effects_.after.push_back(effect::EndSession{drone.session});
   }
-  const Epoch newest_given(counters_.epoch);
-  if (e.highest_epoch > newest_given) {
-    counters_.epoch = e.highest_epoch.value();  // a restored queen learns which numbers are used up
-  }
   drone.session = drone.row.session = SessionId(++counters_.session);
   counters_changed_ = true;
   drone.connection = e.connection;
@@ -99,41 +99,35 @@ void Hive::On(const event::Hello& e) {
   drone.row.host = e.host;
   drone.row.version = e.version;
   drone.row.last_seen = wall_;
-  DroneInfo info = e.info.value_or(DroneInfo{});  // without info: speed 0, capacity 1
-  drone.row.speed = info.speed;
-  drone.row.capacity = info.capacity;
-  drone.row.labels = info.labels;
-  drone.row.plugins = info.plugins;
+  TakeInfo(drone, e.info.value_or(DroneInfo{}));  // without info: speed 0, capacity 1
   Heard(drone);
   by_connection_[e.connection] = drone.row.id;
   by_session_[drone.session] = drone.row.id;
   CheckLeaseLater(drone);
+}
+
+void Hive::On(const event::Hello& e) {
+  Drone* found = FindOrAddDrone(e);
+  if (found == nullptr) return;
+  Drone& drone = *found;
+  const Epoch newest_given(counters_.epoch);
+  counters_.epoch =
+      std::max(counters_.epoch, e.highest_epoch.value());  // a restored queen learns what is used up
+  OpenSession(drone, e);
 
   to_drone::Welcome welcome{drone.session, {}};
   std::set<Epoch> listed;
-  std::vector<std::pair<Epoch, HeldAttempt>> statuses;
+  std::vector<HeldAttempt> live;
   for (const HeldAttempt& held : e.attempts) {
     listed.insert(held.epoch);
     Disposition disposition = Resume(drone, held, newest_given);
-    if (disposition.action == Action::kContinue || disposition.action == Action::kSendFinal) {
-      statuses.emplace_back(held.epoch, held);
-    }
+    bool goes_on = disposition.action == Action::kContinue || disposition.action == Action::kSendFinal;
+    if (goes_on) live.push_back(held);
     welcome.attempts.push_back(disposition);
   }
   Save(drone.row);
   Send(e.connection, std::move(welcome));
-  for (const auto& [epoch, held] : statuses) {
-    Attempt& attempt = attempts_.at(epoch);
-    if (attempt.seal) continue;
-    if (const JobRow& job = jobs_.at(attempt.row.job); job.cancel_requested) {
-      // The Welcome only says that a cancel is wanted; this says whose it is, and whether it hurries.
-      Send(e.connection, to_drone::Cancel{epoch, job.canceled_by, job.cancel_reason, job.cancel_now});
-    }
-    ApplyStatus(drone, attempt, held);
-    if (held.state == HeldState::kLost) {
-      GiveUp(attempt, Reason::kShimLost, "the process that led the attempt died", held.last_seq);
-    }
-  }
+  for (const HeldAttempt& held : live) TakeUp(drone, held);
   std::vector<Epoch> missing;
   for (Epoch epoch : drone.attempts) {
     if (!listed.contains(epoch)) missing.push_back(epoch);
@@ -143,6 +137,19 @@ void Hive::On(const event::Hello& e) {
            absl::StrCat(drone.row.name, " came back without this attempt"), 0);
   }
   UpdatePlacement(drone);
+}
+
+void Hive::TakeUp(Drone& drone, const HeldAttempt& held) {
+  Attempt& attempt = attempts_.at(held.epoch);
+  if (attempt.seal) return;
+  if (const JobRow& job = jobs_.at(attempt.row.job); job.cancel_requested) {
+    // The Welcome only says that a cancel is wanted; this says whose it is, and whether it hurries.
+    Send(drone.connection, to_drone::Cancel{held.epoch, job.canceled_by, job.cancel_reason, job.cancel_now});
+  }
+  ApplyStatus(drone, attempt, held);
+  if (held.state == HeldState::kLost) {
+    GiveUp(attempt, Reason::kShimLost, "the process that led the attempt died", held.last_seq);
+  }
 }
 
 Disposition Hive::Resume(Drone& drone, const HeldAttempt& held, Epoch newest_given) {
@@ -190,10 +197,7 @@ void Hive::On(const event::Info& e) {
   Drone* drone = ByConnection(e.connection);
   if (drone == nullptr) return;
   Heard(*drone);
-  drone->row.speed = e.info.speed;
-  drone->row.capacity = e.info.capacity;
-  drone->row.labels = e.info.labels;
-  drone->row.plugins = e.info.plugins;
+  TakeInfo(*drone, e.info);
   Save(drone->row);
   UpdatePlacement(*drone);
 }

@@ -14,7 +14,8 @@ using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 constexpr std::size_t kMiB = 1024 * 1024;
-constexpr std::size_t kStdoutBytes = 64 * kMiB;  // 256 MiB passes too and takes 4 times as long and 1.5 GB of disk
+constexpr std::size_t kStdoutBytes =
+    64 * kMiB;  // 256 MiB passes too and takes 4 times as long and 1.5 GB of disk
 constexpr std::size_t kStderrBytes = 4 * kMiB;
 constexpr std::size_t kLongLine = 5'000'000;
 
