@@ -172,10 +172,9 @@ void WatchHub::PumpLoop() {
       if (!watcher->job) watcher->job = job;  // a publication in between is as new or newer
     }
     Turn turn = TakeTurn(*watcher, std::move(job), job_changed);
+    if (turn == Turn::kEnded) continue;
     absl::MutexLock lock(&mutex_);
-    if (turn == Turn::kEnded) {
-      if (!watcher->removed) Drop(watcher);
-    } else if (turn == Turn::kNothing) {
+    if (turn == Turn::kNothing) {
       watcher->busy = false;
       if (watcher->woken) Wake(watcher);  // something came while it looked
     } else if (!watcher->removed) {
@@ -187,11 +186,14 @@ void WatchHub::PumpLoop() {
 }
 
 WatchHub::Turn WatchHub::TakeTurn(Watcher& watcher, JobRow job, bool job_changed) {
+  // Dropped first: a Ready() that comes while the last call runs must not bring a second one.
   auto fail = [&](const absl::Status& status) {
+    Remove(watcher.id);
     watcher.sink->Fail(status);
     return Turn::kEnded;
   };
   auto end = [&] {
+    Remove(watcher.id);
     watcher.sink->SendEnd(job, watcher.epoch, watcher.last_sent);
     return Turn::kEnded;
   };

@@ -102,6 +102,9 @@ class FakeSink : public WatchSink {
     End("fail");
   }
 
+  // Runs inside the last call.
+  void DuringEnd(std::function<void()> action) { during_end_ = std::move(action); }
+
   // "end STATE EPOCH:SEQ" or "fail".
   std::string Ending() {
     absl::MutexLock lock(&mutex_);
@@ -187,6 +190,11 @@ class FakeSink : public WatchSink {
     absl::MutexLock lock(&mutex_);
     EXPECT_EQ(ending_, "") << "a second end";
     ending_ = std::move(text);
+    if (during_end_) {
+      mutex_.Unlock();
+      during_end_();
+      mutex_.Lock();
+    }
   }
 
   WatchHub* hub_ = nullptr;
@@ -202,6 +210,7 @@ class FakeSink : public WatchSink {
   std::vector<std::string> order_, states_;
   std::string ending_;
   absl::Status failure_;
+  std::function<void()> during_end_;
 
  public:
   void Done() {  // of a slow one: the message is gone
