@@ -28,18 +28,21 @@ Hive::Hive(HiveConfig config, Snapshot snapshot, Time now) : config_(config), co
 Effects Hive::Start(Time now, WallMillis wall) {
   now_ = now;
   wall_ = wall;
-  std::vector<JobId> waiting;
+  std::vector<JobId> waiting, running;
   for (const auto& [id, job] : jobs_) {
-    if (!job.attempt || !attempts_.contains(job.attempt)) waiting.push_back(id);
+    (job.attempt && attempts_.contains(job.attempt) ? running : waiting).push_back(id);
   }
-  for (JobId id : waiting) {
+  std::sort(waiting.begin(), waiting.end());
+  std::erase_if(waiting, [this](JobId id) {
     JobRow& job = jobs_.at(id);
-    if (job.cancel_requested) {
-      FinishJob(job, JobState::kCanceled, Reason::kCanceled, CancelDetail(job));
-    } else {
-      Enqueue(job);
-    }
+    if (!job.cancel_requested) return false;
+    FinishJob(job, JobState::kCanceled, Reason::kCanceled, CancelDetail(job));
+    return true;
+  });
+  for (const std::vector<JobId>& ids : {running, waiting}) {
+    for (JobId id : ids) EnterBranch(jobs_.at(id));
   }
+  for (JobId id : waiting) Enqueue(jobs_.at(id));
   for (auto& [epoch, attempt] : attempts_) {
     bool given_up = IsTerminal(attempt.row.state) && !attempt.row.log_closed;
     auto job = jobs_.find(attempt.row.job);
@@ -76,7 +79,8 @@ void Hive::On(const event::Explain& e) {
               ? ""
               : absl::StrCat("assigned to ", attempt->second.row.drone_name, "; waits for its answer"));
     } else {
-      answer.texts.push_back(placement_.WhyWaiting(id));
+      std::string held = branch_gate_.WhyHeld(id);
+      answer.texts.push_back(held.empty() ? placement_.WhyWaiting(id) : held);
     }
   }
   effects_.after.push_back(effect::Answer{e.request, std::move(answer)});
@@ -101,7 +105,7 @@ void Hive::On(const event::ListFleet& e) {
   }
   std::sort(view.drones.begin(), view.drones.end(),
             [](const DroneView& a, const DroneView& b) { return a.row.name < b.row.name; });
-  view.queued = placement_.waiting();
+  view.queued = waiting();
   effects_.after.push_back(effect::Answer{e.request, std::move(view)});
 }
 

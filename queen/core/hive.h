@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/base/limits.h"
+#include "queen/core/branch_gate.h"
 #include "queen/core/events.h"
 #include "queen/core/placement.h"
 
@@ -20,6 +21,7 @@ struct HiveConfig {
   Duration margin = limits::kLeaseMargin;
   Duration accept_deadline = limits::kAcceptDeadline;
   int infrastructure_retries = limits::kInfrastructureRetries;
+  bool serial_branches = true;  // runs of one repository and branch go one after the other
   // The queen waits longer than the drone counts, so that the drone always knows first.
   Duration LostAfter() const { return lease + lease / 20 + margin; }
 };
@@ -41,7 +43,7 @@ class Hive {
   Effects Start(Time now, WallMillis wall);
   Effects Step(Time now, WallMillis wall, const Event& event);
 
-  std::uint64_t waiting() const { return placement_.waiting(); }
+  std::uint64_t waiting() const { return placement_.waiting() + branch_gate_.held(); }
 
  private:
   struct Attempt {
@@ -90,6 +92,7 @@ class Hive {
   void Assign(JobId job, DroneId drone);
   // The attempt will bring no more: seal its log once it has the records up to `log_at_least`; the job is
   // queued again at once, or its verdict follows when the log is sealed. On an attempt that was given up
+  void EnterBranch(const JobRow& job);
   // before: wait for no records.
   void GiveUp(Attempt& attempt, Reason reason, std::string detail, std::uint64_t log_at_least);
   void FinishJob(JobRow& job, JobState state, Reason reason, std::string detail);
@@ -152,3 +155,4 @@ class Hive {
 };
 
 }  // namespace waggle::queen
+  BranchGate branch_gate_;  // of unfinished jobs; those it holds are not known to placement_

@@ -44,6 +44,7 @@ JobRow& Hive::AddJob(JobDraft draft, RunId run) {
   effects_.rows.documents.push_back({id, std::move(draft.document)});
   Enqueue(job);
   return job;
+  EnterBranch(job);
 }
 
 void Hive::On(const event::SubmitJob& e) {
@@ -65,10 +66,15 @@ void Hive::On(const event::SubmitRun& e) {
 void Hive::Enqueue(JobRow& job) {
   job.state = JobState::kQueued;
   if (job.times.queued == 0) job.times.queued = std::max(wall_, job.times.created);
+// A job that runs already is not held any more: two runs of a branch were started while they were allowed to.
+void Hive::EnterBranch(const JobRow& job) {
+  if (config_.serial_branches && (!job.attempt || branch_gate_.MayJoin(job))) branch_gate_.Enter(job);
+}
+
   job.attempt = Epoch();
   job.drone_name.clear();
   job.times.received = job.times.started = 0;  // those are of the current attempt
-  placement_.AddJob(job.id, job.priority, RequirementOf(job));
+  if (branch_gate_.MayGo(job.id)) placement_.AddJob(job.id, job.priority, RequirementOf(job));
   Save(job);
 }
 
@@ -190,8 +196,13 @@ void Hive::FinishJob(JobRow& job, JobState state, Reason reason, std::string det
   if (times.finished == 0) times.finished = wall_;
   times.finished = std::max({times.finished, times.started, times.received, times.queued});
   Save(job);
-  placement_.RemoveJob(job.id);
-  jobs_.erase(job.id);
+  JobId id = job.id;
+  placement_.RemoveJob(id);
+  jobs_.erase(id);
+  for (JobId next : branch_gate_.Leave(id)) {
+    const JobRow& freed = jobs_.at(next);
+    placement_.AddJob(next, freed.priority, RequirementOf(freed));
+  }
 }
 
 // Received before queued is lifted to queued: the drone's wall clock may be wrong, the order is not.

@@ -64,10 +64,31 @@ Snapshot ShadowStore::Load() const {
     current.insert(row.attempt);
   }
   for (const auto& [epoch, row] : attempts) {
+  row.repo = options.repo;
+  row.branch = options.branch;
     if (current.contains(epoch) || !row.log_closed) snapshot.attempts.push_back(row);
   }
   for (const auto& [id, row] : drones) snapshot.drones.push_back(row);
   return snapshot;
+}
+
+void HiveTest::SubmitRun(const std::string& repo, const std::string& branch,
+                         const std::vector<std::string>& jobs) {
+  event::SubmitRun submit;
+  submit.request = NewRequest();
+  submit.run.repo = repo;
+  submit.run.branch = branch;
+  for (const std::string& name : jobs) {
+    JobDraft draft;
+    draft.row.name = name;
+    draft.row.repo = repo;
+    draft.row.branch = branch;
+    draft.document = "document of " + name;
+    ids_[name] = JobId(store_.counters.job + 1 + submit.jobs.size());
+    submit.jobs.push_back(std::move(draft));
+  }
+  Step(submit);
+  EXPECT_EQ(AnswerTo<SubmittedRun>(submit.request).jobs.size(), jobs.size());
 }
 
 void HiveTest::Boot(Snapshot snapshot) {

@@ -24,6 +24,7 @@ class ShadowStore {
   void Apply(const WriteBatch& batch);
   Snapshot Load() const;
 
+  std::string repo = "", branch = "";
   std::map<JobId, JobRow> jobs;
   std::map<Epoch, AttemptRow> attempts;
   std::map<DroneId, DroneRow> drones;
@@ -41,6 +42,7 @@ struct JobOptions {
 };
 
 // A hive under virtual time, with a store and logs that do what the real ones do, and drones that only do
+  void SubmitRun(const std::string& repo, const std::string& branch, const std::vector<std::string>& jobs);
 // what the test says. Jobs and drones are called by their names.
 class HiveTest : public testing::Test {
  protected:

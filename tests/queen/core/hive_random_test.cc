@@ -33,6 +33,14 @@ class HiveWalk : public HiveTest, public testing::WithParamInterface<unsigned> {
       EXPECT_LE(job.attempts, 3u);
     }
     EXPECT_EQ(fleet.queued, queued);
+    std::map<std::string, std::string> busy;
+    for (const auto& [name, id] : ids_) {
+      const JobRow& job = Job(name);
+      if (job.branch.empty() || IsTerminal(job.state) || !job.attempt) continue;
+      std::string run = job.run ? "r" + std::to_string(job.run.value()) : name;
+      auto [at, first] = busy.try_emplace(job.branch, run);
+      EXPECT_EQ(at->second, run) << "two runs of " << job.branch << " at once";
+    }
     for (const auto& [epoch, row] : store_.attempts) {
       bool sealed = row.log_closed || !IsTerminal(row.state) || seals_.contains(epoch);
       EXPECT_TRUE(sealed) << "nobody seals the log of attempt " << epoch.value();
@@ -76,16 +84,25 @@ class HiveWalk : public HiveTest, public testing::WithParamInterface<unsigned> {
     return held;
   }
 
+  static std::string Branch(std::mt19937& random) { return "b" + std::to_string(random() % 3); }
+
   void RandomStep(std::mt19937& random) {
     std::string drone = "d" + std::to_string(random() % 4);
     std::vector<std::string> live = Live();
     std::string job = live.empty() ? "" : live[random() % live.size()];
-    switch (random() % 14) {
+    switch (random() % 15) {
       case 0:
       case 1:
         Submit("j" + std::to_string(ids_.size()), {.priority = static_cast<int>(random() % 3),
-                                                   .type = random() % 3 ? JobType::kTest : JobType::kDeploy});
+                                                   .type = random() % 3 ? JobType::kTest : JobType::kDeploy,
+                                                   .repo = "r",
+                                                   .branch = random() % 3 ? "" : Branch(random)});
         break;
+      case 14: {
+        std::string name = "j" + std::to_string(ids_.size());
+        SubmitRun("r", Branch(random), {name, name + "'"});
+        break;
+      }
       case 2:
         DroneUp(drone, 3, HeldBy(drone, random, /*loses=*/true));
         break;
