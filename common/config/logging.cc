@@ -7,15 +7,18 @@
 #include <cstdlib>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/base/text.h"
 
 namespace waggle::config {
 namespace {
 
-std::string Quoted(std::string_view text) {
-  return absl::StrCat("`", absl::string_view(text.data(), text.size()), "`");
+std::string Words(std::span<const std::string_view> words) {
+  return absl::StrJoin(words, ", ", [](std::string* out, std::string_view word) { out->append(word); });
 }
 
 std::optional<spdlog::level::level_enum> ParseLevel(std::string_view level) {
@@ -61,13 +64,12 @@ class OneLine : public spdlog::custom_flag_formatter {
 absl::Status SetUpLogging(std::string_view name, std::string_view level, std::string_view format) {
   const auto parsed = ParseLevel(level);
   if (!parsed) {
-    return absl::InvalidArgumentError(absl::StrCat("unknown log level ", Quoted(level), ": use one of ",
-                                                   absl::string_view(kLogLevels.data(), kLogLevels.size())));
+    return absl::InvalidArgumentError(
+        absl::StrCat("unknown log level ", Quoted(level), ": use one of ", Words(kLogLevels)));
   }
   if (format != "auto" && format != "text" && format != "json") {
     return absl::InvalidArgumentError(
-        absl::StrCat("unknown log format ", Quoted(format), ": use one of ",
-                     absl::string_view(kLogFormats.data(), kLogFormats.size())));
+        absl::StrCat("unknown log format ", Quoted(format), ": use one of ", Words(kLogFormats)));
   }
   auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
   if (format == "json") {

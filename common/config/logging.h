@@ -6,8 +6,8 @@
 
 namespace waggle::config {
 
-inline constexpr std::string_view kLogLevels = "error, warn, info, debug, trace";
-inline constexpr std::string_view kLogFormats = "auto, text, json";
+inline constexpr std::string_view kLogLevels[] = {"error", "warn", "info", "debug", "trace"};
+inline constexpr std::string_view kLogFormats[] = {"auto", "text", "json"};
 
 // Sends the process's log (spdlog's default logger) to stderr, one line per entry, each flushed.
 // `text`: "2026-11-21T08:00:00.123Z info  message"; `json`: one object per line with time, level, name and

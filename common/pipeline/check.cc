@@ -6,8 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/limits.h"
 #include "common/base/status_macros.h"
+#include "common/base/text.h"
 #include "common/pipeline/job_spec.h"
-#include "common/pipeline/text.h"
 
 namespace waggle::pipeline {
 namespace {

@@ -8,13 +8,13 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/base/duration.h"
 #include "common/base/limits.h"
 #include "common/base/status_macros.h"
-#include "common/pipeline/duration.h"
+#include "common/base/text.h"
 #include "common/pipeline/keys.h"
-#include "common/pipeline/text.h"
-#include "common/pipeline/yaml_source.h"
-#include "common/pipeline/yaml_tree.h"
+#include "common/yaml/source.h"
+#include "common/yaml/tree.h"
 
 namespace waggle::pipeline {
 namespace {
@@ -47,42 +47,43 @@ bool IsJobName(std::string_view name) {
 // jobs.unit.test[2].
 class PipelineReader {
  public:
-  explicit PipelineReader(const YamlSource& source) : source_(source) {}
+  explicit PipelineReader(const yaml::Source& source) : source_(source) {}
 
-  absl::StatusOr<std::vector<PipelineJob>> Read(const YamlNode& root) const;
+  absl::StatusOr<std::vector<PipelineJob>> Read(const yaml::Node& root) const;
 
  private:
-  absl::Status Key(const YamlNode& child, std::string_view what, std::string_view hint) const {
+  absl::Status Key(const yaml::Node& child, std::string_view what, std::string_view hint) const {
     return source_.Excerpt(child.key_at, child.key, what, hint);
   }
-  absl::Status Value(const YamlNode& node, std::string_view what, std::string_view hint) const {
+  absl::Status Value(const yaml::Node& node, std::string_view what, std::string_view hint) const {
     return source_.Excerpt(node.at, node.text, what, hint);
   }
 
-  absl::Status CheckKeys(const YamlNode& map, const std::string& path, const Keys& keys) const;
-  absl::StatusOr<std::string> Text(const YamlNode& node, const std::string& path,
+  absl::Status CheckKeys(const yaml::Node& map, const std::string& path, const Keys& keys) const;
+  absl::StatusOr<std::string> Text(const yaml::Node& node, const std::string& path,
                                    std::string_view example) const;
-  absl::StatusOr<std::map<std::string, std::string>> TextMap(const YamlNode& node, const std::string& path,
+  absl::StatusOr<std::map<std::string, std::string>> TextMap(const yaml::Node& node, const std::string& path,
                                                              std::string_view example) const;
-  absl::StatusOr<std::chrono::milliseconds> Limit(const YamlNode& node, const std::string& path) const;
-  absl::StatusOr<JobType> Kind(const YamlNode& node) const;
-  absl::StatusOr<std::int32_t> Priority(const YamlNode& node) const;
-  absl::StatusOr<bool> Flag(const YamlNode& node) const;
-  absl::Status Version(const YamlNode& node) const;
+  absl::StatusOr<std::chrono::milliseconds> Limit(const yaml::Node& node, const std::string& path) const;
+  absl::StatusOr<JobType> Kind(const yaml::Node& node) const;
+  absl::StatusOr<std::int32_t> Priority(const yaml::Node& node) const;
+  absl::StatusOr<bool> Flag(const yaml::Node& node) const;
+  absl::Status Version(const yaml::Node& node) const;
 
-  absl::StatusOr<Command> Step(const YamlNode& node, const std::string& path) const;
-  absl::StatusOr<std::vector<Command>> Steps(const YamlNode& node, const std::string& path) const;
-  absl::Status Phases(const YamlNode& map, const std::string& path, JobSpec& spec) const;
-  absl::StatusOr<PipelineJob> Job(const YamlNode& node, const std::string& path) const;
-  absl::Status Complete(const PipelineJob& job, Position at, std::string_view word) const;
-  absl::StatusOr<std::vector<PipelineJob>> Jobs(const YamlNode& root) const;
-  absl::StatusOr<std::vector<PipelineJob>> SingleJob(const YamlNode& root, std::string name) const;
+  absl::StatusOr<Command> Step(const yaml::Node& node, const std::string& path) const;
+  absl::StatusOr<std::vector<Command>> Steps(const yaml::Node& node, const std::string& path) const;
+  absl::Status Phases(const yaml::Node& map, const std::string& path, JobSpec& spec) const;
+  absl::StatusOr<PipelineJob> Job(const yaml::Node& node, const std::string& path) const;
+  absl::Status Complete(const PipelineJob& job, yaml::Position at, std::string_view word) const;
+  absl::StatusOr<std::vector<PipelineJob>> Jobs(const yaml::Node& root) const;
+  absl::StatusOr<std::vector<PipelineJob>> SingleJob(const yaml::Node& root, std::string name) const;
 
-  const YamlSource& source_;
+  const yaml::Source& source_;
 };
 
-absl::Status PipelineReader::CheckKeys(const YamlNode& map, const std::string& path, const Keys& keys) const {
-  for (const YamlNode& child : map.children) {
+absl::Status PipelineReader::CheckKeys(const yaml::Node& map, const std::string& path,
+                                       const Keys& keys) const {
+  for (const yaml::Node& child : map.children) {
     if (Has(keys.known, child.key)) continue;
     if (Has(keys.later, child.key)) {
       return Key(child, absl::StrCat(Quoted(child.key), " is not in this version of Waggle"), "remove it");
@@ -102,12 +103,12 @@ absl::Status PipelineReader::CheckKeys(const YamlNode& map, const std::string& p
           absl::StrJoin(keys.known, ", ", [](std::string* out, std::string_view key) { out->append(key); }));
     }
     return source_.Excerpt(child.key_at, child.key, absl::StrCat("unknown key ", Quoted(child.key), In(path)),
-                           hint, code::kUnknownKey);
+                           hint, source_.dialect().unknown_key);
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> PipelineReader::Text(const YamlNode& node, const std::string& path,
+absl::StatusOr<std::string> PipelineReader::Text(const yaml::Node& node, const std::string& path,
                                                  std::string_view example) const {
   if (node.IsScalar()) return node.text;
   if (node.IsAbsent()) {
@@ -118,18 +119,18 @@ absl::StatusOr<std::string> PipelineReader::Text(const YamlNode& node, const std
                example);
 }
 
-absl::StatusOr<std::map<std::string, std::string>> PipelineReader::TextMap(const YamlNode& node,
+absl::StatusOr<std::map<std::string, std::string>> PipelineReader::TextMap(const yaml::Node& node,
                                                                            const std::string& path,
                                                                            std::string_view example) const {
   if (!node.IsMap()) return Key(node, absl::StrCat(Quoted(path), " must be a mapping"), example);
   std::map<std::string, std::string> out;
-  for (const YamlNode& child : node.children) {
+  for (const yaml::Node& child : node.children) {
     ASSIGN_OR_RETURN(out[child.key], Text(child, Join(path, child.key), "write \"\" for an empty text"));
   }
   return out;
 }
 
-absl::StatusOr<std::chrono::milliseconds> PipelineReader::Limit(const YamlNode& node,
+absl::StatusOr<std::chrono::milliseconds> PipelineReader::Limit(const yaml::Node& node,
                                                                 const std::string& path) const {
   ASSIGN_OR_RETURN(std::string text, Text(node, path, "write 10m, 600s or 1h30m"));
   const ParsedDuration parsed = ParseDuration(text);
@@ -137,7 +138,7 @@ absl::StatusOr<std::chrono::milliseconds> PipelineReader::Limit(const YamlNode& 
   switch (parsed.fault) {
     case DurationFault::kNoUnit:
       return source_.Plain(node.at, absl::StrCat(shown, " has no unit"), {"write 10m, 600s or 1h30m"},
-                           code::kNoUnit);
+                           source_.dialect().no_unit);
     case DurationFault::kMalformed:
       return Value(node, absl::StrCat(shown, " is no duration"), "write 10m, 600s or 1h30m");
     case DurationFault::kNone:
@@ -151,14 +152,14 @@ absl::StatusOr<std::chrono::milliseconds> PipelineReader::Limit(const YamlNode& 
   return parsed.value;
 }
 
-absl::StatusOr<JobType> PipelineReader::Kind(const YamlNode& node) const {
+absl::StatusOr<JobType> PipelineReader::Kind(const yaml::Node& node) const {
   constexpr std::string_view kHint = "write TEST, DEPLOY or TEST_AND_DEPLOY";
   ASSIGN_OR_RETURN(std::string text, Text(node, "kind", kHint));
   if (auto type = ParseJobType(text)) return *type;
   return Value(node, absl::StrCat(Quoted(text), " is no kind of job"), kHint);
 }
 
-absl::StatusOr<std::int32_t> PipelineReader::Priority(const YamlNode& node) const {
+absl::StatusOr<std::int32_t> PipelineReader::Priority(const yaml::Node& node) const {
   constexpr std::string_view kHint = "write a whole number, such as 5 or -1";
   ASSIGN_OR_RETURN(std::string text, Text(node, "priority", kHint));
   std::int32_t value = 0;
@@ -169,7 +170,7 @@ absl::StatusOr<std::int32_t> PipelineReader::Priority(const YamlNode& node) cons
   return value;
 }
 
-absl::StatusOr<bool> PipelineReader::Flag(const YamlNode& node) const {
+absl::StatusOr<bool> PipelineReader::Flag(const yaml::Node& node) const {
   ASSIGN_OR_RETURN(std::string text, Text(node, node.key, "write true or false"));
   constexpr std::string_view kTrue = "true", kFalse = "false";
   if (text == kTrue) return true;
@@ -178,18 +179,18 @@ absl::StatusOr<bool> PipelineReader::Flag(const YamlNode& node) const {
                "write true or false");
 }
 
-absl::Status PipelineReader::Version(const YamlNode& node) const {
+absl::Status PipelineReader::Version(const yaml::Node& node) const {
   ASSIGN_OR_RETURN(std::string text, Text(node, "version", "write 1"));
   if (text == "1") return absl::OkStatus();
   return Value(node, absl::StrCat(Quoted(absl::StrCat("version: ", text)), " is not known"),
                "this Waggle reads version 1");
 }
 
-absl::StatusOr<Command> PipelineReader::Step(const YamlNode& node, const std::string& path) const {
+absl::StatusOr<Command> PipelineReader::Step(const yaml::Node& node, const std::string& path) const {
   Command command;
   if (node.IsMap()) {
     RETURN_IF_ERROR(CheckKeys(node, path, kStep));
-    for (const YamlNode& child : node.children) {
+    for (const yaml::Node& child : node.children) {
       const std::string at = Join(path, child.key);
       if (child.key == "name") {
         ASSIGN_OR_RETURN(command.name, Text(child, at, "write a name"));
@@ -216,7 +217,7 @@ absl::StatusOr<Command> PipelineReader::Step(const YamlNode& node, const std::st
   return command;
 }
 
-absl::StatusOr<std::vector<Command>> PipelineReader::Steps(const YamlNode& node,
+absl::StatusOr<std::vector<Command>> PipelineReader::Steps(const yaml::Node& node,
                                                            const std::string& path) const {
   constexpr std::string_view kHint = "write a command or a list of steps, or remove the key";
   std::vector<Command> commands;
@@ -231,7 +232,7 @@ absl::StatusOr<std::vector<Command>> PipelineReader::Steps(const YamlNode& node,
     ASSIGN_OR_RETURN(Command command, Step(node, path));
     commands.push_back(std::move(command));
   }
-  for (const YamlNode& child : node.children) {
+  for (const yaml::Node& child : node.children) {
     ASSIGN_OR_RETURN(Command command, Step(child, absl::StrCat(path, "[", commands.size(), "]")));
     commands.push_back(std::move(command));
   }
@@ -239,11 +240,11 @@ absl::StatusOr<std::vector<Command>> PipelineReader::Steps(const YamlNode& node,
 }
 
 // The kind and the phases of a mapping: the parts a job has in both forms of the file.
-absl::Status PipelineReader::Phases(const YamlNode& map, const std::string& path, JobSpec& spec) const {
-  if (const YamlNode* kind = map.Find("kind")) {
+absl::Status PipelineReader::Phases(const yaml::Node& map, const std::string& path, JobSpec& spec) const {
+  if (const yaml::Node* kind = map.Find("kind")) {
     ASSIGN_OR_RETURN(spec.type, Kind(*kind));
   }
-  for (const YamlNode& child : map.children) {
+  for (const yaml::Node& child : map.children) {
     const auto phase = ParsePhase(child.key);
     if (!phase) continue;
     if (*phase == Phase::kDeploy && spec.type == JobType::kTest) {
@@ -260,7 +261,8 @@ absl::Status PipelineReader::Phases(const YamlNode& map, const std::string& path
 }
 
 // What the reader does not see but the house requires: the same check every document gets, told at the job.
-absl::Status PipelineReader::Complete(const PipelineJob& job, Position at, std::string_view word) const {
+absl::Status PipelineReader::Complete(const PipelineJob& job, yaml::Position at,
+                                      std::string_view word) const {
   JobSpec checked = job.spec;
   checked.trigger.timestamp = 1;  // the run's
   absl::Status status = Check(checked);
@@ -268,7 +270,7 @@ absl::Status PipelineReader::Complete(const PipelineJob& job, Position at, std::
   return source_.Excerpt(at, word, absl::StrCat("job ", Quoted(job.name), ": ", status.message()), "");
 }
 
-absl::StatusOr<PipelineJob> PipelineReader::Job(const YamlNode& node, const std::string& path) const {
+absl::StatusOr<PipelineJob> PipelineReader::Job(const yaml::Node& node, const std::string& path) const {
   constexpr std::string_view kHint = "write at least `test: COMMAND` below it";
   if (!IsJobName(node.key)) {
     return Key(node, absl::StrCat(Quoted(node.key), " is no name for a job"),
@@ -279,7 +281,7 @@ absl::StatusOr<PipelineJob> PipelineReader::Job(const YamlNode& node, const std:
   PipelineJob job;
   job.name = job.spec.name = node.key;
   RETURN_IF_ERROR(Phases(node, path, job.spec));
-  for (const YamlNode& child : node.children) {
+  for (const yaml::Node& child : node.children) {
     const std::string at = Join(path, child.key);
     if (child.key == "env") {
       ASSIGN_OR_RETURN(job.spec.env, TextMap(child, at, "write NAME: value below it"));
@@ -302,9 +304,9 @@ absl::StatusOr<PipelineJob> PipelineReader::Job(const YamlNode& node, const std:
   return job;
 }
 
-absl::StatusOr<std::vector<PipelineJob>> PipelineReader::Jobs(const YamlNode& root) const {
-  const YamlNode& jobs = *root.Find("jobs");
-  for (const YamlNode& child : root.children) {
+absl::StatusOr<std::vector<PipelineJob>> PipelineReader::Jobs(const yaml::Node& root) const {
+  const yaml::Node& jobs = *root.Find("jobs");
+  for (const yaml::Node& child : root.children) {
     if (!ParsePhase(child.key) && child.key != "kind") continue;
     return Key(child, absl::StrCat(Quoted(child.key), " cannot stand beside `jobs`"), "move it into a job");
   }
@@ -317,20 +319,20 @@ absl::StatusOr<std::vector<PipelineJob>> PipelineReader::Jobs(const YamlNode& ro
                absl::StrCat("at most ", limits::kPipelineJobs));
   }
   std::vector<PipelineJob> out;
-  for (const YamlNode& child : jobs.children) {
+  for (const yaml::Node& child : jobs.children) {
     ASSIGN_OR_RETURN(PipelineJob job, Job(child, Join("jobs", child.key)));
     out.push_back(std::move(job));
   }
   return out;
 }
 
-absl::StatusOr<std::vector<PipelineJob>> PipelineReader::SingleJob(const YamlNode& root,
+absl::StatusOr<std::vector<PipelineJob>> PipelineReader::SingleJob(const yaml::Node& root,
                                                                    std::string name) const {
   PipelineJob job;
   job.name = job.spec.name = std::move(name);
   RETURN_IF_ERROR(Phases(root, "", job.spec));
   auto phase = std::find_if(root.children.begin(), root.children.end(),
-                            [](const YamlNode& child) { return ParsePhase(child.key).has_value(); });
+                            [](const yaml::Node& child) { return ParsePhase(child.key).has_value(); });
   if (phase == root.children.end()) {
     return Value(root, "no job in this file", "write `test: COMMAND`, or `jobs:`");
   }
@@ -340,13 +342,13 @@ absl::StatusOr<std::vector<PipelineJob>> PipelineReader::SingleJob(const YamlNod
   return out;
 }
 
-absl::StatusOr<std::vector<PipelineJob>> PipelineReader::Read(const YamlNode& root) const {
+absl::StatusOr<std::vector<PipelineJob>> PipelineReader::Read(const yaml::Node& root) const {
   if (root.IsAbsent()) return Value(root, "the file is empty", "write `test: COMMAND`");
   if (!root.IsMap()) return Value(root, "the file must be a mapping", "write `test: COMMAND`");
   RETURN_IF_ERROR(CheckKeys(root, "", kTop));
-  if (const YamlNode* version = root.Find("version")) RETURN_IF_ERROR(Version(*version));
+  if (const yaml::Node* version = root.Find("version")) RETURN_IF_ERROR(Version(*version));
   std::string name = "test";
-  if (const YamlNode* node = root.Find("name")) {
+  if (const yaml::Node* node = root.Find("name")) {
     ASSIGN_OR_RETURN(name, Text(*node, "name", "write a name"));
     if (!IsJobName(name)) {
       return Value(*node, absl::StrCat(Quoted(name), " is no name"),
@@ -360,14 +362,14 @@ absl::StatusOr<std::vector<PipelineJob>> PipelineReader::Read(const YamlNode& ro
 
 absl::StatusOr<std::vector<PipelineJob>> ParsePipeline(std::string_view text, std::string_view file) {
   if (text.size() > limits::kPipelineBytes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(absl::string_view(file.data(), file.size()), ": ", text.size(),
-                     " bytes; a pipeline file has at most ", limits::kPipelineBytes,
-                     "\n  next: move scripts into files of their own [", std::string(code::kGeneral), "]"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        absl::string_view(file.data(), file.size()), ": ", text.size(),
+        " bytes; a pipeline file has at most ", limits::kPipelineBytes,
+        "\n  next: move scripts into files of their own [", std::string(yaml::kPipelineFile.general), "]"));
   }
-  ASSIGN_OR_RETURN(const std::string prepared, PrepareYaml(text, file));
-  const YamlSource source(prepared, file);
-  ASSIGN_OR_RETURN(const YamlNode root, ParseYaml(source));
+  ASSIGN_OR_RETURN(const std::string prepared, yaml::Prepare(text, file, yaml::kPipelineFile));
+  const yaml::Source source(prepared, file, yaml::kPipelineFile);
+  ASSIGN_OR_RETURN(const yaml::Node root, yaml::Parse(source));
   return PipelineReader(source).Read(root);
 }
 

@@ -1,17 +1,20 @@
 #include <signal.h>
 #include <spdlog/spdlog.h>
 
-#include <CLI/CLI.hpp>
-#include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <string>
 
 #include "common/base/version.h"
 #include "common/base/vocabulary.h"
+#include "common/config/command_line.h"
 #include "common/config/logging.h"
+#include "queen/app/keys.h"
 #include "queen/app/queen.h"
 
 namespace {
+
+using waggle::config::Fail;
 
 // Waits for INT or TERM; both stop the queen cleanly. They are blocked in every thread, so only this sees
 // them.
@@ -22,20 +25,14 @@ int WaitForSignal(const sigset_t& signals) {
   return signal;
 }
 
-std::string Error(const absl::Status& status) {
-  std::string text = "error: " + std::string(status.message());
-  for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 3)
-    text.replace(at, 1, "\n  ");
-  return text;
-}
-
-int Serve(waggle::queen::QueenConfig config, const std::string& level) {
-  absl::Status logging = waggle::config::SetUpLogging("queen", level);
-  if (!logging.ok()) {
-    std::fprintf(stderr, "%s\n", Error(logging).c_str());
-    return waggle::exit_code::kUsage;
-  }
-  config.data = std::filesystem::absolute(config.data).lexically_normal().string();
+int Serve(const waggle::config::Settings& settings) {
+  absl::Status logging =
+      waggle::config::SetUpLogging("queen", settings.Get("log.level"), settings.Get("log.format"));
+  if (!logging.ok()) return Fail(waggle::exit_code::kBadConfig, logging);
+  waggle::queen::QueenConfig config;
+  config.data = std::filesystem::absolute(settings.Get("data")).lexically_normal().string();
+  config.lease = settings.GetDuration("lease");
+  config.serial_branches = settings.Get("scheduler.branch_runs") == waggle::queen::kSerial;
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
@@ -45,9 +42,9 @@ int Serve(waggle::queen::QueenConfig config, const std::string& level) {
 
   auto queen = waggle::queen::Queen::Start(config);
   if (!queen.ok()) {
-    std::fprintf(stderr, "%s\n", Error(queen.status()).c_str());
-    return absl::IsInvalidArgument(queen.status()) ? waggle::exit_code::kBadConfig
-                                                   : waggle::exit_code::kRuntimeFailure;
+    return Fail(absl::IsInvalidArgument(queen.status()) ? waggle::exit_code::kBadConfig
+                                                        : waggle::exit_code::kRuntimeFailure,
+                queen.status());
   }
   spdlog::info("queen {} ready on {}", waggle::kVersion, (*queen)->address());
   int signal = WaitForSignal(signals);
@@ -58,32 +55,9 @@ int Serve(waggle::queen::QueenConfig config, const std::string& level) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app(
-      "The central service of Waggle: schedules jobs over drones, keeps their logs.\n\n"
-      "Example: queen serve --data /var/lib/queen");
-  app.set_version_flag("--version", std::string("queen ") + std::string(waggle::kVersion));
-  app.require_subcommand(1);
-  waggle::queen::QueenConfig config;
-  std::string level = "info";
-  double lease_seconds = std::chrono::duration<double>(waggle::limits::kLease).count();
-  CLI::App* serve = app.add_subcommand("serve", "Run the queen until INT or TERM");
-  serve->add_option("--data", config.data, "Directory for everything the queen keeps; made if missing")
-      ->required()
-      ->envname("WAGGLE_QUEEN_DATA");
-  serve
-      ->add_option("--lease", lease_seconds, "Seconds of silence after which a drone's attempts are given up")
-      ->check(CLI::Range(1.0, 3600.0))
-      ->envname("WAGGLE_QUEEN_LEASE")
-      ->capture_default_str();
-  serve->add_option("--log-level", level, "error, warn, info, debug, trace")->capture_default_str();
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::Success& e) {
-    return app.exit(e);
-  } catch (const CLI::ParseError& e) {
-    app.exit(e);
-    return waggle::exit_code::kUsage;
-  }
-  config.lease = std::chrono::duration_cast<waggle::Duration>(std::chrono::duration<double>(lease_seconds));
-  return Serve(config, level);
+  const std::string version = "queen " + std::string(waggle::kVersion);
+  const waggle::config::DaemonWords words{
+      "The central service of Waggle: schedules jobs over drones, keeps their logs.",
+      "Run the queen until INT or TERM", version, "queen serve --data /var/lib/queen"};
+  return waggle::config::RunDaemon(waggle::queen::kProgram, words, argc, argv, Serve);
 }

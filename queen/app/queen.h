@@ -13,6 +13,7 @@ namespace waggle::queen {
 struct QueenConfig {
   std::string data;  // directory; made if missing
   Duration lease = limits::kLease;
+  bool serial_branches = true;  // runs of one branch go one after the other
 };
 
 // The whole queen in one data directory: store, logs, core, services on DATA/queen.sock.

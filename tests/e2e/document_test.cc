@@ -190,8 +190,8 @@ TEST_F(Document, WrongDocumentsAreRefusedByName) {
   ExpectRefused(R"({"test": [{"command": "true", "cwd": "../.."}]})", 1, "test[0].cwd");
   ExpectRefused(R"({"test": [{"command": "true"}], "limits": {"wall_ms": 90000000}})", 1, "limits.wall");
   ExpectRefused(R"({"test": [{"command": "true"}], "env": {"NO WAY": "1"}})", 1, "env");
-  ExpectRefused("{\"test\": [{", 2, "is not a job document");
-  ExpectRefused("", 2, "is not a job document");
+  ExpectRefused("{\"test\": [{", 2, "not valid JSON");
+  ExpectRefused("", 2, "not valid JSON");
   const Outcome missing = Waggle({"submit", "--job", temp_ / "jobs/none.json"});
   EXPECT_EQ(missing.code, 2) << missing;
   EXPECT_TRUE(Jobs().empty());

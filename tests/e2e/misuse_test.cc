@@ -135,15 +135,15 @@ TEST_F(Misuse, BadFlagsOfTheDaemons) {
     EXPECT_EQ(outcome.code, 2) << outcome;
     EXPECT_THAT(outcome.err, HasSubstr(named));
   };
-  expect_usage({queen}, "subcommand");
+  expect_usage({queen}, "queen needs a command: serve");
   expect_usage({queen, "serve"}, "--data");
   expect_usage({queen, "serve", "--data", data, "--lease", "0"}, "lease");
   expect_usage({queen, "serve", "--data", data, "--log-level", "loud"}, "loud");
   expect_usage({drone, "serve", "--data", data}, "--queen");
-  expect_usage({drone, "serve", "--data", data, "--queen", QueenData(), "--slots", "0"}, "--slots \"0\"");
+  expect_usage({drone, "serve", "--data", data, "--queen", QueenData(), "--slots", "0"}, "--slots `0`");
   expect_usage({drone, "serve", "--data", data, "--queen", QueenData(), "--slots", "many"}, "--slots");
-  expect_usage({drone, "serve", "--data", data, "--queen", QueenData(), "--name", "a b"}, "--name \"a b\"");
-  expect_usage({drone, "serve", "--data", data, "--queen", QueenData(), "--label", "gpu"}, "--label \"gpu\"");
+  expect_usage({drone, "serve", "--data", data, "--queen", QueenData(), "--name", "a b"}, "--name `a b`");
+  expect_usage({drone, "serve", "--data", data, "--queen", QueenData(), "--label", "gpu"}, "--label `gpu`");
   expect_usage({drone, "serve", "--data", data, "--queen", "ci.example.com:7874"}, "--queen");
   EXPECT_FALSE(Exists(data));
 }
@@ -169,21 +169,6 @@ TEST_F(Misuse, DataThatIsAFileOrTooLongAPath) {
       Start({Binary("queen"), "serve", "--data", temp_ / ("w/" + std::string(120, 'x'))}).Finish(10s);
   EXPECT_EQ(path.code, 78) << path;
   EXPECT_THAT(path.err, HasSubstr("choose a shorter --data"));
-}
-
-TEST_F(Misuse, DroneWithoutItsShimRefusesWithTheReasonAndLives) {
-  StartQueen();
-  const std::string bin = Install({"drone", "waggle-git"});
-  Child drone = Start(DroneCommand(bin + "/drone", "bare", DroneData("bare")));
-  const Outcome outcome = Waggle({"submit", "--watch", "--job", WriteJob(TestJob({"true"}))});
-  EXPECT_EQ(outcome.code, 122) << outcome;
-  const Json job = Show(1);
-  EXPECT_EQ(job["state"], "errored");
-  EXPECT_EQ(job["reason"], "rejected");
-  EXPECT_THAT(std::string(job["detail"]), HasSubstr("waggle-shim"));
-  EXPECT_TRUE(drone.Running()) << drone.Err();
-  fs::copy_file(Binary("waggle-shim"), bin + "/waggle-shim");
-  ExpectQueenWorks();
 }
 
 TEST_F(Misuse, DroneWithoutItsGitHelperRefusesJobsWithARepository) {

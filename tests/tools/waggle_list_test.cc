@@ -140,7 +140,9 @@ TEST_F(WaggleListTest, HelpHasExamplesFirstAndUsageErrorsPointToIt) {
   EXPECT_THAT(flag.err, HasSubstr("next: waggle logs --help\n"));
   Exit command = Run({"wacth", "12"});
   EXPECT_EQ(command.code, 2);
-  EXPECT_EQ(command.err, "error: there is no command `wacth`\n  next: waggle --help\n");
+  EXPECT_EQ(
+      command.err,
+      "error: there is no command `waggle wacth`\n  did you mean `waggle watch`?\n  next: waggle --help\n");
   EXPECT_EQ(Run({}).code, 2);
   EXPECT_EQ(Run({"watch", "12", "--nope"}).code, 125);
   EXPECT_EQ(Run({"watch", "x12"}).code, 125);
@@ -161,11 +163,11 @@ TEST(WaggleUnreachableTest, TheErrorSaysWhereAndWhy) {
   EXPECT_EQ(exit.code, 5);
   EXPECT_EQ(exit.err, "error: cannot reach the queen at " + dir.File("queen.sock") +
                           " (No such file or directory)\n  the address comes from --queen\n"
-                          "  next: start her with `queen serve`, or name her socket with --queen\n");
+                          "  next: start her with `queen serve`, or name her socket with --queen [WG001]\n");
   EXPECT_EQ(RunWaggle({"watch", "12"}, {{"WAGGLE_QUEEN", dir.path()}}).code, 125);
   Exit remote = RunWaggle({"jobs"}, {{"WAGGLE_QUEEN", "ci.example.com:7874"}});
   EXPECT_EQ(remote.code, 2);
-  EXPECT_THAT(remote.err, HasSubstr("this version speaks only to the Unix socket"));
+  EXPECT_THAT(remote.err, HasSubstr("this version speaks only to the queen's Unix socket"));
 }
 
 TEST(WaggleUnreachableTest, ASocketThatNeverAnswersEndsAfterFiveSeconds) {
@@ -178,10 +180,10 @@ TEST(WaggleUnreachableTest, ASocketThatNeverAnswersEndsAfterFiveSeconds) {
   ASSERT_EQ(listen(mute.get(), 8), 0);
   Exit exit = RunWaggle({"jobs", "--queen", dir.path()});
   EXPECT_EQ(exit.code, 5);
-  EXPECT_THAT(exit.err, HasSubstr("no answer within 5 s"));
+  EXPECT_THAT(exit.err, HasSubstr("does not answer as a queen within 5 s"));
 }
 
-TEST(WaggleConfigTest, TheFileNamesTheQueenAndALongPathWorks) {
+TEST(WaggleAddressTest, TheFileNamesTheQueenAndALongPathWorks) {
   TempDir dir;
   std::string deep = std::string(60, 'd') + "/" + std::string(60, 'e');
   dir.Write(deep + "/%20 odd#?/x", "");

@@ -110,7 +110,7 @@ TEST_F(WaggleSubmitTest, AJobDocumentFromAFileOrStdin) {
 TEST_F(WaggleSubmitTest, BadDocumentsAreNamed) {
   Exit exit = Submit({"--job", dir_.Write("bad.json", R"({"tset": []})")});
   EXPECT_EQ(exit.code, 2);
-  EXPECT_THAT(exit.err, HasSubstr("bad.json is not a job document"));
+  EXPECT_THAT(exit.err, HasSubstr("bad.json:1:2: unknown field"));
   EXPECT_THAT(exit.err, HasSubstr("tset"));
   EXPECT_EQ(Submit({"--job", dir_.Write("broken.json", "{")}).code, 2);
   EXPECT_EQ(Submit({"--job", dir_.Write("huge.json", std::string(2'000'000, ' '))}).code, 2);

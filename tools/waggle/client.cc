@@ -46,7 +46,7 @@ std::string Target(std::string_view path) {
 absl::Status Unreachable(const Address& address, std::string_view why) {
   return absl::UnavailableError(absl::StrCat(
       "cannot reach the queen at ", address.socket, " (", std::string(why), ")\nthe address comes from ",
-      address.origin, "\nnext: start her with `queen serve`, or name her socket with --queen"));
+      address.origin, "\nnext: start her with `queen serve`, or name her socket with --queen [WG001]"));
 }
 
 // Knocks with a bare connect(2), because its errno says why; gRPC would only retry until the deadline.
@@ -65,6 +65,9 @@ absl::Status Knock(const Address& address, const std::string& path) {
         "you may not use the queen's socket ", address.socket, "\nits file permissions decide who may; ",
         "the address comes from ", address.origin, "\nnext: ask her administrator for access"));
   }
+  std::error_code ignored;
+  if (error == ECONNREFUSED && !std::filesystem::is_socket(path, ignored))
+    return Unreachable(address, "it is no socket");
   return Unreachable(address, error == ECONNREFUSED ? "nobody listens there" : std::strerror(error));
 }
 
@@ -105,7 +108,7 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const Address& address) 
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, millis(limits::kBackoffMax));
   client->channel_ = grpc::CreateCustomChannel(Target(path), grpc::InsecureChannelCredentials(), arguments);
   if (!client->channel_->WaitForConnected(std::chrono::system_clock::now() + kConnectDeadline)) {
-    return Unreachable(address, "no answer within 5 s");
+    return Unreachable(address, "what listens there does not answer as a queen within 5 s");
   }
   return client;
 }

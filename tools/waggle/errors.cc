@@ -1,25 +1,13 @@
 #include "tools/waggle/errors.h"
 
-#include <string_view>
-
+#include "common/base/text.h"
 #include "common/base/vocabulary.h"
 
 namespace waggle::cli {
 
 std::string FormatError(const absl::Status& status) {
-  std::string text = "error: ";
-  std::string_view message(status.message().data(), status.message().size());
-  if (message.empty()) message = "the queen gave no reason";
-  while (message.ends_with('\n')) message.remove_suffix(1);
-  bool line_start = false;
-  for (char c : message) {
-    auto byte = static_cast<unsigned char>(c);
-    if (line_start && c != ' ') text += "  ";
-    line_start = c == '\n';
-    text.push_back(c == '\n' || c == '\t' || (byte >= 0x20 && byte != 0x7F) ? c : '?');
-  }
-  text.push_back('\n');
-  return text;
+  if (status.message().empty()) return ErrorText("the queen gave no reason");
+  return ErrorText({status.message().data(), status.message().size()});
 }
 
 int ExitCodeOf(const absl::Status& status, bool mirroring) {

@@ -6,7 +6,7 @@
 
 namespace waggle::cli {
 
-// "error: what happened" and the following lines of the message indented by two, without control characters.
+// ErrorText of what the queen or we said.
 std::string FormatError(const absl::Status& status);
 
 // Exit code of a command that failed with `status` (ux.md 3.4); mirroring commands answer 125 to any trouble

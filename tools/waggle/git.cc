@@ -100,9 +100,12 @@ absl::StatusOr<std::string> LocalRepository(const std::string& repo) {
                                             "\nnext: go to your project, or name it with --repo PATH|URL"));
   }
   fs::path path = fs::canonical(repo, ignored);
-  if (ignored) return absl::NotFoundError(absl::StrCat("no repository at ", repo, "\n", ignored.message()));
+  if (ignored)
+    return absl::NotFoundError(absl::StrCat("no repository at ", repo, ": ", ignored.message(),
+                                            "\nnext: name the project's directory, or its URL, with --repo"));
   if (fs::exists(path / ".git", ignored) || IsBare(path)) return path.string();
-  return absl::NotFoundError(absl::StrCat(path.string(), " is not a git repository\nit has no .git"));
+  return absl::NotFoundError(absl::StrCat(path.string(), " is not a git repository: it has no .git\n",
+                                          "next: name the top directory of your project with --repo"));
 }
 
 // Without git, or for an address: the words as they are; the queen resolves them.

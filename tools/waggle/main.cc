@@ -9,9 +9,11 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
-#include "common/base/vocabulary.h"
+#include "common/config/address.h"
+#include "common/config/command_line.h"
+#include "common/config/settings.h"
 #include "tools/waggle/commands/commands.h"
+#include "tools/waggle/keys.h"
 #include "tools/waggle/session.h"
 
 namespace waggle::cli {
@@ -42,6 +44,8 @@ struct Arguments {
   JobsOptions jobs;
   CancelOptions cancel;
   std::string show_job, verify_job;
+  config::Given given;
+  bool origin = false;
 };
 
 // --NAME auto|always|never, into one of the enums that have these three values.
@@ -78,16 +82,37 @@ class Flags {
     AddLists();
     AddCancel();
     AddVerify();
+    AddConfig();
   }
 
   void Parse(int argc, char** argv) { app_.parse(argc, argv); }
   int Exit(const CLI::ParseError& error) { return app_.exit(error); }
 
+  const CLI::App& app() const { return app_; }
+  // Whether the command mirrors a job, as far as it was understood.
+  bool Mirroring(bool watch_flag) const {
+    return app_.got_subcommand("watch") || (app_.got_subcommand("submit") && watch_flag);
+  }
+
   int Run() {
-    if (app_.got_subcommand("watch")) arguments_.global.mirroring = true;
-    if (app_.got_subcommand("submit")) arguments_.global.mirroring = arguments_.submit.watch;
-    Session session(arguments_.global);
-    return run_(session);
+    GlobalOptions& global = arguments_.global;
+    global.mirroring = Mirroring(arguments_.submit.watch);
+    if (keys_->parsed()) {
+      Session session(global);
+      return RunConfigKeys(session);
+    }
+    config::Sources sources = config::SystemSources(kProgram);
+    sources.flags = arguments_.given.flags;
+    sources.file = arguments_.given.file;
+    sources.user_file = UserFile();
+    absl::StatusOr<config::Settings> settings = config::Settings::Load(kProgram, sources);
+    if (!settings.ok()) {
+      Session session(global);
+      return session.FailUsage(settings.status());
+    }
+    Take(*settings);
+    Session session(global);
+    return show_->parsed() ? RunConfigShow(session, *settings, arguments_.origin) : run_(session);
   }
 
  private:
@@ -98,19 +123,25 @@ class Flags {
     return verb;
   }
 
+  void Take(const config::Settings& settings) {
+    GlobalOptions& g = arguments_.global;
+    const std::string origin = settings.Origin("queen");
+    g.queen = {config::QueenSocket(settings.Get("queen")),
+               origin == "built-in" ? "the built-in default" : origin};
+    // A standing preference for JSON does not change what --raw promises; -o json on the same line does.
+    const bool raw = arguments_.logs.raw && settings.Origin("format") != "--format";
+    g.json = settings.Get("format") == "json" && !raw;
+    const std::string& color = settings.Get("color");
+    g.color = color == "always"  ? ColorMode::kAlways
+              : color == "never" ? ColorMode::kNever
+                                 : ColorMode::kAuto;
+  }
+
   void AddGlobal() {
     GlobalOptions& g = arguments_.global;
-    app_.add_option("--queen", g.queen,
-                    "Where the queen listens: her socket, or her data directory [WAGGLE_QUEEN]")
-        ->type_name("ADDRESS");
-    app_.add_option_function<std::string>(
-            "-o,--output", [&g](const std::string& form) { g.json = form == "json"; },
-            "text (default) or json; a watch prints one object per line")
-        ->check(CLI::IsMember({"text", "json"}))
-        ->type_name("FORM");
+    config::AddFlags(kProgram, app_, &arguments_.given);
     app_.add_flag("-q,--quiet", g.quiet, "Results and errors only");
     app_.add_flag("-v,--verbose", g.verbose, "Also phases and commands that passed");
-    AddWhen(&app_, "--color", &g.color, "Colours; auto: on a terminal without NO_COLOR");
   }
 
   void AddSubmit() {
@@ -200,6 +231,20 @@ class Flags {
     verb->add_option("JOB", arguments_.verify_job, "12, 12@2 (second attempt) or @last")->required();
   }
 
+  void AddConfig() {
+    CLI::App* config = app_.add_subcommand("config", "What may be set, and what is set");
+    formatter_->Add(config,
+                    "  waggle config show --origin  every value and where it comes from\n"
+                    "  waggle config keys           every key, flag and variable\n");
+    config->require_subcommand(1);
+    config->fallthrough();
+    show_ = config->add_subcommand("show", "The settings as commands with the same flags use them");
+    show_->add_flag("--origin", arguments_.origin, "Also where each value comes from");
+    keys_ = config->add_subcommand("keys", "Every setting: its key, flag, variable, kind and default");
+    show_->fallthrough();
+    keys_->fallthrough();
+  }
+
   static void AddPrefix(CLI::App* verb, Prefix* prefix) {
     AddWhen(verb, "--prefix", prefix,
             "Begin each line with the job's name; auto: when there are several jobs");
@@ -209,44 +254,20 @@ class Flags {
   CLI::App app_;
   Arguments arguments_;
   std::function<int(Session&)> run_;
+  CLI::App* show_ = nullptr;  // config show
+  CLI::App* keys_ = nullptr;
 };
 
-// What was meant, as far as a line that could not be parsed tells: its verb, and whether that mirrors a job.
-struct Intent {
-  std::string verb;
-  bool mirroring = false;
-};
-
-Intent Guess(int argc, char** argv) {
-  Intent intent;
+int UsageError(const Flags& flags, const CLI::ParseError& error, int argc, char** argv) {
   bool watch_flag = false;
   for (int i = 1; i < argc; ++i) {
     std::string_view word = argv[i];
-    if (word == "-w" || word == "--watch") watch_flag = true;
-    bool takes_value = word == "--queen" || word == "-o" || word == "--output" || word == "--color";
-    if (intent.verb.empty() && takes_value) {
-      ++i;
-    } else if (intent.verb.empty() && !word.starts_with('-')) {
-      intent.verb = word;
-    }
+    watch_flag = watch_flag || word == "-w" || word == "--watch";
   }
-  intent.mirroring = intent.verb == "watch" || (intent.verb == "submit" && watch_flag);
-  return intent;
-}
-
-int UsageError(const CLI::ParseError& error, int argc, char** argv) {
-  Intent intent = Guess(argc, argv);
-  bool known = false;
-  for (const char* verb : {"submit", "watch", "logs", "jobs", "show", "cancel", "drones", "verify"}) {
-    known = known || intent.verb == verb;
-  }
-  std::string what = error.what();
-  if (!known && !intent.verb.empty()) what = absl::StrCat("there is no command `", intent.verb, "`");
   GlobalOptions options;
-  options.mirroring = intent.mirroring;
+  options.mirroring = flags.Mirroring(watch_flag);
   Session session(options);
-  return session.FailUsage(absl::InvalidArgumentError(
-      absl::StrCat(what, "\nnext: waggle ", known ? intent.verb + " " : "", "--help")));
+  return session.FailUsage(absl::InvalidArgumentError(config::UsageMessage(flags.app(), error)));
 }
 
 int Main(int argc, char** argv) {
@@ -258,7 +279,7 @@ int Main(int argc, char** argv) {
   } catch (const CLI::Success& help_or_version) {
     return flags.Exit(help_or_version);
   } catch (const CLI::ParseError& error) {
-    return UsageError(error, argc, argv);
+    return UsageError(flags, error, argc, argv);
   }
   return flags.Run();
 }

@@ -4,7 +4,6 @@
 
 #include "common/base/status_macros.h"
 #include "common/base/vocabulary.h"
-#include "tools/waggle/address.h"
 #include "tools/waggle/client.h"
 #include "tools/waggle/errors.h"
 #include "waggle/v1/queen.pb.h"
@@ -22,9 +21,7 @@ Session::~Session() = default;
 
 absl::StatusOr<Client*> Session::Connect() {
   if (client_ == nullptr) {
-    absl::StatusOr<Address> address = ResolveAddress(SourcesFromEnvironment(options.queen));
-    if (!address.ok()) return address_error_ = address.status();
-    ASSIGN_OR_RETURN(client_, Client::Connect(*address));
+    ASSIGN_OR_RETURN(client_, Client::Connect(options.queen));
   }
   return client_.get();
 }
@@ -41,7 +38,6 @@ absl::StatusOr<std::uint64_t> Session::JobId(const Target& target) {
 }
 
 int Session::Fail(const absl::Status& status) {
-  if (!address_error_.ok() && status == address_error_) return FailUsage(status);
   out.Flush();
   err.Write(FormatError(status));
   err.Flush();

@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "tools/waggle/address.h"
 #include "tools/waggle/ids.h"
 #include "tools/waggle/output.h"
 #include "tools/waggle/text.h"
@@ -16,7 +17,7 @@ class Client;
 
 // Flags every command takes.
 struct GlobalOptions {
-  std::string queen;
+  Address queen;
   bool json = false;
   bool quiet = false;
   int verbose = 0;
@@ -50,7 +51,6 @@ class Session {
   const Style err_style;
 
  private:
-  absl::Status address_error_;
   std::unique_ptr<Client> client_;
 };
 

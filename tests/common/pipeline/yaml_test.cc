@@ -106,6 +106,14 @@ TEST(Yaml, SyntaxErrorsPointAtThePlace) {
   EXPECT_THAT(Error("]"), HasSubstr("illegal flow end"));
 }
 
+TEST(Yaml, AnUnknownEscapeIsNamedWithoutTheRawByte) {
+  const std::string end = ": not valid YAML: this is no escape";
+  EXPECT_THAT(Error("test: \"\\q\"\n"), HasSubstr(end));
+  EXPECT_THAT(Error("test: \"\\\xC3\xA9\"\n"), HasSubstr(end)) << "half a character would follow";
+  EXPECT_THAT(Error("test: \"\\"), HasSubstr(end))
+      << "the library's mark for the end of the text would follow";
+}
+
 TEST(Yaml, ColumnsAreCharacters) {
   EXPECT_EQ(
       Error("test: x\nnamé: \"ü\" #\n"),
@@ -170,6 +178,20 @@ TEST(Yaml, HostileInputIsRefusedQuickly) {
   EXPECT_THAT(Error(keys), HasSubstr("more than 10000 values"));
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(60))
       << "linear work takes a few seconds";
+}
+
+// The library is given no more text than this ahead of the last value it has told us of: what it keeps is
+// bounded.
+TEST(Yaml, OneTextIsBounded) {
+  EXPECT_THAT(Error("name: a\ntest: |\n" + Repeat("  echo a\n", limits::kPipelineUntold * 3 / 2)),
+              HasSubstr(".waggle.yml:2:7: more than 256 KiB in one text or one pair of brackets"))
+      << "above the bound of a job document anyway";
+  EXPECT_THAT(Error("test: " + std::string(limits::kPipelineUntold * 2, '[')),
+              HasSubstr(".waggle.yml:1:8: "));
+  const std::string filler = Repeat("x", limits::kPipelineUntold - 8192);
+  EXPECT_EQ(TestCommand("test: [\"" + filler.substr(0, limits::kJobDocument / 2) + "\"]\n").size(),
+            limits::kJobDocument / 2);
+  EXPECT_EQ(TestCommand("# " + filler + "\ntest: a\n# " + filler + "\n"), "a");
 }
 
 TEST(Yaml, EveryPrefixOfAFileIsReadOrRefused) {

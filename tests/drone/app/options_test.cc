@@ -3,97 +3,92 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cmath>
-
+#include "drone/app/keys.h"
 #include "tests/support/temp_dir.h"
 
 namespace waggle::drone {
 namespace {
 
 using testing::HasSubstr;
+using testing::StartsWith;
 
-TEST(ResolveQueen, TakesASocketAPathAndADirectory) {
-  test::TempDir dir;
-  EXPECT_EQ(*ResolveQueen("unix:/run/queen.sock"), "unix:/run/queen.sock");
-  EXPECT_EQ(*ResolveQueen(dir / "other.sock"), "unix:" + dir / "other.sock");
-  EXPECT_EQ(*ResolveQueen(dir.path()), "unix:" + dir / "queen.sock");
-  EXPECT_EQ(*ResolveQueen(dir.path() + "/"), "unix:" + dir / "queen.sock");
-  EXPECT_EQ(*ResolveQueen(dir / "not-there-yet"), "unix:" + dir / "not-there-yet/queen.sock");
-}
-
-TEST(ResolveQueen, ANetworkAddressIsAClearError) {
-  for (const char* address :
-       {"hive.example:7874", "https://hive.example", "localhost", "10.0.0.1:7874", "dns:///hive:7874"}) {
-    auto target = ResolveQueen(address);
-    ASSERT_FALSE(target.ok()) << address;
-    EXPECT_THAT(
-        std::string(target.status().message()),
-        HasSubstr(
-            "remote queens come with certificates; this version speaks only to the queen's Unix socket"));
-  }
-}
-
-TEST(ResolveQueen, APathTooLongForASocketIsRefusedAtOnce) {
-  auto target = ResolveQueen("unix:/" + std::string(120, 'x'));
-  ASSERT_FALSE(target.ok());
-  EXPECT_THAT(std::string(target.status().message()), HasSubstr("at most 107 fit"));
-}
-
-class ResolveTest : public testing::Test {
+class OptionsTest : public testing::Test {
  protected:
-  ResolveTest() {
-    flags_.queen = "unix:/run/queen.sock";
-    flags_.data = "data";
-    flags_.name = "bee-1";
+  OptionsTest() {
+    Flag("queen", "unix:/run/queen.sock");
+    Flag("data", "data");
   }
-  std::string Error() {
-    auto options = Resolve(flags_, "0.1.0");
+  void Flag(std::string_view name, const std::string& value) {
+    for (const config::Key& key : kProgram.keys) {
+      if (key.name == name) sources_.flags.emplace_back(&key, value);
+    }
+  }
+  absl::StatusOr<Options> Read() {
+    auto settings = config::Settings::Load(kProgram, sources_);
+    if (!settings.ok()) return settings.status();
+    if (absl::Status status = settings->RequireAll(); !status.ok()) return status;
+    return Resolve(*settings, "0.1.0");
+  }
+  std::string Error(std::string_view name, const std::string& value) {
+    Flag(name, value);
+    auto options = Read();
+    sources_.flags.pop_back();
     return options.ok() ? "" : std::string(options.status().message());
   }
-  ServeFlags flags_;
+  config::Sources sources_;
 };
 
-TEST_F(ResolveTest, CompletesWhatTheHostSays) {
-  flags_.labels = {"zone=eu=1"};
-  flags_.env = {"A=b=c", "EMPTY="};
-  auto options = Resolve(flags_, "0.1.0");
+TEST_F(OptionsTest, CompletesWhatTheHostSays) {
+  Flag("labels", "zone=eu=1");
+  Flag("labels", "host=mine");
+  Flag("env", "A=b=c");
+  Flag("env", "EMPTY=");
+  auto options = Read();
   ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->target, "unix:/run/queen.sock");
   EXPECT_EQ(options->data.front(), '/');
   EXPECT_EQ(options->info.labels.at("os"), "linux");
   EXPECT_EQ(options->info.labels.at("zone"), "eu=1");
+  EXPECT_EQ(options->info.labels.at("host"), "mine");
   EXPECT_EQ(options->env.at("A"), "b=c");
   EXPECT_EQ(options->env.at("EMPTY"), "");
   EXPECT_GE(options->info.capacity, 1u);
   EXPECT_EQ(options->info.speed, 1.0);
+  EXPECT_EQ(options->name, options->host);
 }
 
-TEST_F(ResolveTest, EveryErrorNamesItsFlagAndValue) {
-  flags_.slots = 0;
-  EXPECT_THAT(Error(), HasSubstr("--slots \"0\": use 1 to 1024"));
-  flags_.slots = 1025;
-  EXPECT_THAT(Error(), HasSubstr("--slots"));
-  flags_.slots.reset();
-  flags_.speed = -1;
-  EXPECT_THAT(Error(), HasSubstr("--speed"));
-  flags_.speed = std::nan("");
-  EXPECT_THAT(Error(), HasSubstr("--speed"));
-  flags_.speed = 1;
-  flags_.name = "two words";
-  EXPECT_THAT(Error(), HasSubstr("--name \"two words\""));
-  flags_.name = std::string(129, 'n');
-  EXPECT_THAT(Error(), HasSubstr("--name"));
-  flags_.name = "bee";
-  flags_.labels = {"nothing"};
-  EXPECT_THAT(Error(), HasSubstr("--label \"nothing\": write it as NAME=VALUE"));
-  flags_.labels.clear();
-  for (int i = 0; i < 65; ++i) flags_.labels.push_back("l" + std::to_string(i) + "=x");
-  EXPECT_THAT(Error(), HasSubstr("at most 64"));
-  flags_.labels.clear();
-  flags_.env = {"1A=x"};
-  EXPECT_THAT(Error(), HasSubstr("--env \"1A=x\""));
-  flags_.env.clear();
-  flags_.data.clear();
-  EXPECT_THAT(Error(), HasSubstr("--data"));
+TEST_F(OptionsTest, TakesWhatIsGiven) {
+  Flag("slots", "7");
+  Flag("speed", "2.5");
+  Flag("name", "bee-1");
+  auto options = Read();
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->info.capacity, 7u);
+  EXPECT_EQ(options->info.speed, 2.5);
+  EXPECT_EQ(options->name, "bee-1");
+}
+
+TEST_F(OptionsTest, EveryErrorNamesItsFlagAndValue) {
+  EXPECT_EQ(Error("slots", "0"), "--slots `0` is out of range\nwrite 1 to 1024, or auto");
+  EXPECT_THAT(Error("slots", "1025"), StartsWith("--slots `1025` is out of range"));
+  EXPECT_THAT(Error("speed", "-1"), StartsWith("--speed `-1` is out of range"));
+  EXPECT_THAT(Error("speed", "nan"), StartsWith("--speed `nan` is not a number"));
+  EXPECT_THAT(Error("name", "two words"), StartsWith("--name `two words` is no name for a drone"));
+  EXPECT_THAT(Error("name", std::string(129, 'n')), StartsWith("--name `nnn"));
+  EXPECT_THAT(Error("labels", "nothing"), StartsWith("--label `nothing` has no NAME=VALUE"));
+  EXPECT_THAT(Error("labels", "a b=c"), StartsWith("--label `a b=c` is no label"));
+  EXPECT_THAT(Error("labels", "a=" + std::string(257, 'x')), HasSubstr("its value at most 256"));
+  EXPECT_THAT(Error("env", "1A=x"), StartsWith("--env `1A=x` is no variable"));
+  EXPECT_THAT(Error("data", ""), StartsWith("--data `` is empty"));
+  EXPECT_THAT(Error("queen", "ci.example.com:7874"), HasSubstr("remote queens come with certificates"));
+  EXPECT_THAT(Error("queen", "unix:/" + std::string(120, 'x')), HasSubstr("at most 107 fit"));
+}
+
+TEST_F(OptionsTest, LabelsAreBoundedTogetherWithTheDetectedOnes) {
+  for (int i = 0; i < 61; ++i) Flag("labels", "l" + std::to_string(i) + "=x");
+  ASSERT_TRUE(Read().ok()) << Read().status();
+  EXPECT_EQ(Read()->info.labels.size(), 64u);
+  EXPECT_THAT(Error("labels", "more=x"), HasSubstr("is one too many\nat most 61 are kept"));
 }
 
 TEST(AutoSlots, OnePerTwoCoresAnd4GiBAtLeastOne) {

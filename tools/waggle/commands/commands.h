@@ -8,6 +8,9 @@
 
 // One function per verb: does it, prints, returns the exit code. Arguments are as typed; each function reads
 // them.
+namespace waggle::config {
+class Settings;
+}
 namespace waggle::cli {
 
 class Session;
@@ -56,6 +59,9 @@ struct CancelOptions {
 int RunCancel(Session& session, const CancelOptions& options);
 
 int RunDrones(Session& session);
+
+int RunConfigShow(Session& session, const config::Settings& settings, bool origin);
+int RunConfigKeys(Session& session);
 
 int RunVerify(Session& session, const std::string& job);
 

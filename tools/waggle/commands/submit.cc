@@ -1,16 +1,9 @@
-#include <unistd.h>
-
-#include <cerrno>
-
 #include "absl/strings/str_cat.h"
 #include "common/base/clock.h"
-#include "common/base/fd.h"
-#include "common/base/limits.h"
-#include "common/base/status_macros.h"
-#include "common/wire/job_document.h"
 #include "tools/waggle/client.h"
 #include "tools/waggle/commands/commands.h"
 #include "tools/waggle/git.h"
+#include "tools/waggle/job_file.h"
 #include "tools/waggle/json.h"
 #include "tools/waggle/render.h"
 #include "tools/waggle/session.h"
@@ -19,7 +12,6 @@
 namespace waggle::cli {
 namespace {
 
-constexpr std::size_t kJobFileBytes = 1 * limits::kMiB;  // JSON of a document that may have 192 KiB encoded
 constexpr std::size_t kShortId = 8;
 
 void FillTrigger(const SubmitOptions& options, v1::Trigger* trigger) {
@@ -27,19 +19,6 @@ void FillTrigger(const SubmitOptions& options, v1::Trigger* trigger) {
   if (!options.message.empty()) trigger->set_message(options.message);
   if (trigger->timestamp() == 0) trigger->set_timestamp(WallNow());
   if (trigger->source_case() == v1::Trigger::SOURCE_NOT_SET) trigger->mutable_api()->set_app("waggle");
-}
-
-absl::StatusOr<std::string> ReadStandardInput() {
-  std::string text;
-  char buffer[16 * 1024];
-  while (true) {
-    ssize_t n = read(STDIN_FILENO, buffer, sizeof buffer);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return ErrnoStatus("read", "standard input");
-    if (n == 0) return text;
-    text.append(buffer, static_cast<std::size_t>(n));
-    if (text.size() > kJobFileBytes) return absl::ResourceExhaustedError("standard input: more than 1 MiB");
-  }
 }
 
 // Narration goes aside when standard output belongs to the job's bytes.
@@ -56,25 +35,11 @@ void PutJson(Session& session, const SubmitOptions& options, const Json& fields)
   session.out.Write(Compact(line) + "\n");
 }
 
-absl::StatusOr<v1::JobDocument> ReadDocument(const SubmitOptions& options) {
-  absl::StatusOr<std::string> text =
-      options.job_file == "-" ? ReadStandardInput() : ReadFile(options.job_file, kJobFileBytes);
-  if (!text.ok()) return text.status();
-  v1::JobDocument document;
-  absl::Status status = wire::DocumentFromJson(*text, &document);
-  if (!status.ok()) {
-    std::string name = options.job_file == "-" ? "standard input" : options.job_file;
-    return absl::InvalidArgumentError(absl::StrCat(name, " is not a job document\n", status.message()));
-  }
-  FillTrigger(options, document.mutable_trigger());
-  return document;
-}
-
 int SubmitDocument(Session& session, const SubmitOptions& options) {
   v1::SubmitJobRequest request;
-  absl::StatusOr<v1::JobDocument> document = ReadDocument(options);
-  if (!document.ok()) return session.FailUsage(document.status());
-  *request.mutable_document() = *std::move(document);
+  absl::Status read = ReadJobFile(options.job_file, request.mutable_document());
+  if (!read.ok()) return session.FailUsage(read);
+  FillTrigger(options, request.mutable_document()->mutable_trigger());
   absl::StatusOr<Client*> client = session.Connect();
   if (!client.ok()) return session.Fail(client.status());
   v1::Job job;

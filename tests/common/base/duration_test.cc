@@ -1,8 +1,8 @@
-#include "common/pipeline/duration.h"
+#include "common/base/duration.h"
 
 #include <gtest/gtest.h>
 
-namespace waggle::pipeline {
+namespace waggle {
 namespace {
 
 using namespace std::chrono_literals;
@@ -32,4 +32,4 @@ TEST(ParseDuration, Faults) {
 }
 
 }  // namespace
-}  // namespace waggle::pipeline
+}  // namespace waggle

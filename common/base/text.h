@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace waggle::pipeline {
+namespace waggle {
 
 struct BadByte {
   std::size_t offset;    // in bytes
@@ -25,4 +25,7 @@ std::string_view DidYouMean(std::string_view word, std::span<const std::string_v
 // obey.
 std::string Quoted(std::string_view word);
 
-}  // namespace waggle::pipeline
+// "error: what happened" and the following lines of the message indented by two, without control characters.
+std::string ErrorText(std::string_view message);
+
+}  // namespace waggle

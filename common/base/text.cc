@@ -1,10 +1,10 @@
-#include "common/pipeline/text.h"
+#include "common/base/text.h"
 
 #include <algorithm>
 #include <cstdint>
 #include <vector>
 
-namespace waggle::pipeline {
+namespace waggle {
 namespace {
 
 constexpr std::size_t kShownBytes = 64;  // of a user's word in a message
@@ -101,4 +101,19 @@ std::string Quoted(std::string_view word) {
   return out + "`";
 }
 
-}  // namespace waggle::pipeline
+std::string ErrorText(std::string_view message) {
+  std::string text = "error: ";
+  if (message.empty()) message = "no reason was given";
+  while (message.ends_with('\n')) message.remove_suffix(1);
+  bool line_start = false;
+  for (char c : message) {
+    auto byte = static_cast<unsigned char>(c);
+    if (line_start && c != ' ') text += "  ";
+    line_start = c == '\n';
+    text.push_back(c == '\n' || c == '\t' || (byte >= 0x20 && byte != 0x7F) ? c : '?');
+  }
+  text.push_back('\n');
+  return text;
+}
+
+}  // namespace waggle

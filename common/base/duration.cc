@@ -1,9 +1,9 @@
-#include "common/pipeline/duration.h"
+#include "common/base/duration.h"
 
 #include <algorithm>
 #include <cstdint>
 
-namespace waggle::pipeline {
+namespace waggle {
 
 ParsedDuration ParseDuration(std::string_view text) {
   constexpr std::int64_t kMost = 1'000LL * 3600;
@@ -28,4 +28,4 @@ ParsedDuration ParseDuration(std::string_view text) {
   return {std::chrono::seconds(total), DurationFault::kNone};
 }
 
-}  // namespace waggle::pipeline
+}  // namespace waggle

@@ -1,8 +1,8 @@
-#include "common/pipeline/text.h"
+#include "common/base/text.h"
 
 #include <gtest/gtest.h>
 
-namespace waggle::pipeline {
+namespace waggle {
 namespace {
 
 using namespace std::string_view_literals;
@@ -58,4 +58,4 @@ TEST(Quoted, IsShortAndHarmless) {
 }
 
 }  // namespace
-}  // namespace waggle::pipeline
+}  // namespace waggle

@@ -1,10 +1,11 @@
-#include "common/pipeline/yaml_source.h"
+#include "common/yaml/source.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
-namespace waggle::pipeline {
+namespace waggle::yaml {
 namespace {
 
 constexpr std::size_t kShownCharacters = 100;  // of a line in an excerpt
@@ -33,45 +34,53 @@ std::string_view Prefix(std::string_view text, std::size_t count) {
 
 }  // namespace
 
-YamlSource::YamlSource(std::string_view text, std::string_view file) : text_(text), file_(file), starts_{0} {
+Source::Source(std::string_view text, std::string_view file, const Dialect& dialect)
+    : text_(text), file_(file), dialect_(dialect), starts_{0} {
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '\n') starts_.push_back(i + 1);
   }
 }
 
-std::string_view YamlSource::Line(int line) const {
+std::string_view Source::Line(int line) const {
   if (line < 0 || static_cast<std::size_t>(line) >= starts_.size()) return {};
-  const std::size_t start = starts_[line];
-  std::string_view rest = text_.substr(start);
-  return rest.substr(0, rest.find('\n'));
+  const auto next = static_cast<std::size_t>(line) + 1;
+  const std::size_t end = next < starts_.size() ? starts_[next] - 1 : text_.size();
+  return text_.substr(starts_[line], end - starts_[line]);
 }
 
-Position YamlSource::At(std::size_t offset) const {
+Position Source::At(std::size_t offset) const {
   auto after = std::upper_bound(starts_.begin(), starts_.end(), offset);
   const auto line = static_cast<int>(after - starts_.begin()) - 1;
   return {line, static_cast<int>(offset - starts_[line])};
 }
 
-std::string_view YamlSource::From(Position at) const {
+std::string_view Source::From(Position at) const {
   if (at.line < 0 || at.line >= lines()) return {};
   return text_.substr(std::min(text_.size(), starts_[at.line] + at.column));
 }
 
-bool YamlSource::IsIndentedByTab(Position at) const {
+bool Source::IsIndentedByTab(Position at) const {
   std::string_view before = Line(at.line).substr(0, at.column);
   return before.find('\t') != std::string_view::npos &&
          before.find_first_not_of(" \t") == std::string_view::npos;
 }
 
-std::string YamlSource::Head(Position at, std::string_view what) const {
+std::string Source::Head(Position at, std::string_view what) const {
   std::string_view line = Line(at.line);
   const std::size_t column = std::min<std::size_t>(at.column, line.size());
   return absl::StrCat(View(file_), ":", at.line + 1, ":", Characters(line.substr(0, column)) + 1, ": ",
                       View(what));
 }
 
-absl::Status YamlSource::Excerpt(Position at, std::string_view word, std::string_view what,
-                                 std::string_view hint, std::string_view code) const {
+absl::Status Source::End(std::string message, std::string_view code) const {
+  if (!dialect_.closing.empty()) absl::StrAppend(&message, "\n  ", View(dialect_.closing));
+  if (code.empty()) code = dialect_.general;
+  if (!code.empty()) absl::StrAppend(&message, " [", View(code), "]");
+  return absl::InvalidArgumentError(message);
+}
+
+absl::Status Source::Excerpt(Position at, std::string_view word, std::string_view what, std::string_view hint,
+                             std::string_view code) const {
   std::string_view line = Line(at.line);
   const std::size_t column = std::min<std::size_t>(at.column, line.size());
   std::string_view before = line.substr(0, column), after = line.substr(column);
@@ -98,16 +107,14 @@ absl::Status YamlSource::Excerpt(Position at, std::string_view word, std::string
   absl::StrAppend(&out, View(after), View(trail));
   absl::StrAppend(&out, "\n  ", std::string(number.size(), ' '), " | ", pad, std::string(carets, '^'));
   if (!hint.empty()) absl::StrAppend(&out, " ", View(hint));
-  absl::StrAppend(&out, " [", View(code), "]");
-  return absl::InvalidArgumentError(out);
+  return End(std::move(out), code);
 }
 
-absl::Status YamlSource::Plain(Position at, std::string_view what, std::vector<std::string> lines,
-                               std::string_view code) const {
+absl::Status Source::Plain(Position at, std::string_view what, std::vector<std::string> lines,
+                           std::string_view code) const {
   std::string out = Head(at, what);
   for (const std::string& line : lines) absl::StrAppend(&out, "\n  ", line);
-  absl::StrAppend(&out, " [", View(code), "]");
-  return absl::InvalidArgumentError(out);
+  return End(std::move(out), code);
 }
 
-}  // namespace waggle::pipeline
+}  // namespace waggle::yaml

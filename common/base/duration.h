@@ -4,7 +4,7 @@
 #include <optional>
 #include <string_view>
 
-namespace waggle::pipeline {
+namespace waggle {
 
 enum class DurationFault { kNone, kNoUnit, kMalformed };
 
@@ -17,4 +17,4 @@ struct ParsedDuration {
 // is kNoUnit. Values beyond 1,000 hours come back as 1,000 hours: every limit in use is far below.
 ParsedDuration ParseDuration(std::string_view text);
 
-}  // namespace waggle::pipeline
+}  // namespace waggle

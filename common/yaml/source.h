@@ -7,7 +7,7 @@
 
 #include "absl/status/status.h"
 
-namespace waggle::pipeline {
+namespace waggle::yaml {
 
 // A place in a file: zero-based line, zero-based byte in it. Shown one-based, columns as characters.
 struct Position {
@@ -16,19 +16,23 @@ struct Position {
   bool operator==(const Position&) const = default;
 };
 
-// Codes of `waggle lint --explain`: never reused.
-namespace code {
-inline constexpr std::string_view kGeneral = "WG100";
-inline constexpr std::string_view kUnknownKey = "WG101";
-inline constexpr std::string_view kDuplicateKey = "WG102";
-inline constexpr std::string_view kNoUnit = "WG103";
-inline constexpr std::string_view kTab = "WG104";
-}  // namespace code
+// What messages call a kind of file, and the codes at their ends: never reused. All are views of constants.
+struct Dialect {
+  std::string_view noun;  // "pipeline": "aliases are not part of pipeline files"
+  std::string_view general, unknown_key, duplicate_key, no_unit, tab;
+  std::string_view closing;  // last line of every message: what the error means for the whole; may be empty
+};
+
+inline constexpr Dialect kPipelineFile{"pipeline", "WG100", "WG101", "WG102", "WG103", "WG104", ""};
+inline constexpr Dialect kConfigurationFile{"configuration", "WG600", "WG601", "WG602", "WG603", "WG604", ""};
+inline constexpr Dialect kJobDocumentFile{};  // JSON: only the shape of the messages is used
 
 // The text of one file and the shape of every message about it. Keeps views: text and file must outlive it.
-class YamlSource {
+class Source {
  public:
-  YamlSource(std::string_view text, std::string_view file);
+  Source(std::string_view text, std::string_view file, const Dialect& dialect);
+
+  const Dialect& dialect() const { return dialect_; }
 
   std::string_view text() const { return text_; }
   int lines() const { return static_cast<int>(starts_.size()); }
@@ -41,19 +45,22 @@ class YamlSource {
   // FILE:LINE:COLUMN: what
   //   14 |     the line
   //      |     ^^^^^^^ hint [CODE]
-  // `word` is what to underline if it stands at the position. A long line is shown in part.
+  // `word` is what to underline if it stands at the position. A long line is shown in part. No code: the
+  // dialect's general one.
   absl::Status Excerpt(Position at, std::string_view word, std::string_view what, std::string_view hint,
-                       std::string_view code = code::kGeneral) const;
+                       std::string_view code = {}) const;
   // FILE:LINE:COLUMN: what
   //   each further line [CODE]
   absl::Status Plain(Position at, std::string_view what, std::vector<std::string> lines,
-                     std::string_view code) const;
+                     std::string_view code = {}) const;
 
  private:
   std::string Head(Position at, std::string_view what) const;
+  absl::Status End(std::string message, std::string_view code) const;
 
   std::string_view text_, file_;
+  Dialect dialect_;
   std::vector<std::size_t> starts_;  // byte where each line begins
 };
 
-}  // namespace waggle::pipeline
+}  // namespace waggle::yaml

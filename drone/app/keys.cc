@@ -1,0 +1,107 @@
+#include "drone/app/keys.h"
+
+#include <sys/un.h>
+
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/limits.h"
+#include "common/config/address.h"
+#include "common/config/logging.h"
+
+namespace waggle::drone {
+namespace {
+
+using config::Fault;
+
+std::optional<Fault> CheckAddress(std::string_view text) {
+  if (auto fault = config::CheckQueen(text)) return fault;
+  const std::size_t size = config::QueenSocket(text).size();
+  if (size < sizeof(sockaddr_un::sun_path)) return std::nullopt;
+  return Fault{absl::StrCat("gives a socket path of ", size, " bytes; at most ",
+                            sizeof(sockaddr_un::sun_path) - 1, " fit"),
+               "use a shorter path, such as a symbolic link"};
+}
+
+std::optional<Fault> CheckName(std::string_view name) {
+  const bool clean = std::all_of(name.begin(), name.end(), [](unsigned char c) {
+    return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-';
+  });
+  if (clean && name.size() <= limits::kNameBytes) return std::nullopt;
+  return Fault{"is no name for a drone",
+               absl::StrCat("use 1 to ", limits::kNameBytes, " of the characters A-Z a-z 0-9 . _ -")};
+}
+
+std::optional<Fault> CheckLabel(std::string_view name, std::string_view value) {
+  const bool clean = name.find_first_of(" \t\n,=") == std::string_view::npos;
+  if (clean && !name.empty() && name.size() <= limits::kNameBytes && value.size() <= limits::kLabelBytes)
+    return std::nullopt;
+  return Fault{"is no label",
+               absl::StrCat("a label's name has 1 to ", limits::kNameBytes,
+                            " bytes without space, comma or `=`, its value at most ", limits::kLabelBytes)};
+}
+
+std::optional<Fault> CheckVariable(std::string_view name, std::string_view) {
+  const bool clean = std::all_of(name.begin(), name.end(),
+                                 [](unsigned char c) { return absl::ascii_isalnum(c) || c == '_'; });
+  if (clean && !name.empty() && !absl::ascii_isdigit(static_cast<unsigned char>(name[0])))
+    return std::nullopt;
+  return Fault{"is no variable", "its name has letters, digits and _, and starts with no digit"};
+}
+
+constexpr std::size_t kDetectedLabels = 3;  // os, arch and host
+constexpr std::size_t kVariables = 256;     // of one drone, for every job
+
+const config::Key kKeys[] = {
+    {.name = "queen",
+     .rule = config::Text{CheckAddress},
+     .placeholder = "ADDRESS",
+     .help = "The queen's socket, unix:/path/queen.sock, or the directory that holds it"},
+    {.name = "data",
+     .rule = config::Path{},
+     .placeholder = "DIR",
+     .help = "Directory of this drone; made if missing, one daemon each"},
+    {.name = "name",
+     .rule = config::Text{CheckName},
+     .placeholder = "NAME",
+     .help = "Shown name, unique in the hive",
+     .unset = "the host name"},
+    {.name = "slots",
+     .rule = config::Whole{1, limits::kMaxCapacity, "auto"},
+     .fallback = "auto",
+     .placeholder = "N",
+     .help = "Jobs at a time; auto: one per two cores and 4 GiB of memory"},
+    {.name = "speed",
+     .rule = config::Real{0, 1'000'000},
+     .fallback = "1",
+     .placeholder = "X",
+     .help = "Relative to other drones; higher is chosen first"},
+    {.name = "labels",
+     .rule = config::Entries{CheckLabel, limits::kLabels - kDetectedLabels},
+     .placeholder = "NAME=VALUE",
+     .help = "What jobs may ask for",
+     .unset = "the detected os, arch and host",
+     .flags = "--label"},
+    {.name = "env",
+     .rule = config::Entries{CheckVariable, kVariables},
+     .placeholder = "NAME=VALUE",
+     .help = "Variables in the environment of every job",
+     .unset = "none"},
+    {.name = "log.level",
+     .rule = config::Choice{config::kLogLevels},
+     .fallback = "info",
+     .placeholder = "LEVEL",
+     .help = "Least severity of what the drone logs to standard error"},
+    {.name = "log.format",
+     .rule = config::Choice{config::kLogFormats},
+     .fallback = "auto",
+     .placeholder = "FORMAT",
+     .help = "Form of the log: lines of text or of JSON; auto: text"},
+};
+
+}  // namespace
+
+const config::Program kProgram{"drone", "WAGGLE_DRONE_", /*daemon=*/true, "needs a restart", kKeys};
+
+}  // namespace waggle::drone

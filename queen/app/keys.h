@@ -1,0 +1,41 @@
+#pragma once
+
+#include "common/config/key.h"
+#include "common/config/logging.h"
+
+namespace waggle::queen {
+
+inline constexpr std::string_view kSerial = "serial", kParallel = "parallel";
+inline constexpr std::string_view kBranchRuns[] = {kSerial, kParallel};
+
+inline constexpr config::Key kKeys[] = {
+    {.name = "data",
+     .rule = config::Path{},
+     .placeholder = "DIR",
+     .help = "Directory for everything the queen keeps, and her socket; made if missing"},
+    {.name = "lease",
+     .rule = config::Duration{std::chrono::seconds(1), std::chrono::hours(1)},
+     .fallback = "30s",
+     .placeholder = "TIME",
+     .help = "Silence after which a drone's attempts are given up"},
+    {.name = "scheduler.branch_runs",
+     .rule = config::Choice{kBranchRuns},
+     .fallback = "serial",
+     .placeholder = "ORDER",
+     .help = "Runs of one branch: serial = one after the other, parallel = as slots are free"},
+    {.name = "log.level",
+     .rule = config::Choice{config::kLogLevels},
+     .fallback = "info",
+     .placeholder = "LEVEL",
+     .help = "Least severity of what the queen logs to standard error"},
+    {.name = "log.format",
+     .rule = config::Choice{config::kLogFormats},
+     .fallback = "auto",
+     .placeholder = "FORMAT",
+     .help = "Form of the log: lines of text or of JSON; auto: text"},
+};
+
+inline constexpr config::Program kProgram{"queen", "WAGGLE_QUEEN_", /*daemon=*/true, "needs a restart",
+                                          kKeys};
+
+}  // namespace waggle::queen
