@@ -44,6 +44,11 @@ inline constexpr std::size_t kWindowPerDrone = 32 * kMiB;
 
 // Journals.
 inline constexpr std::size_t kSegment = 8 * kMiB;
+inline constexpr std::size_t kSpoolSegment =
+    1 * kMiB;  // on the drone: space comes back in pieces of this size
+inline constexpr std::size_t kSpoolReserve =
+    512 * kKiB;  // kept free for the end of each attempt: a batch that was
+                 // read before the disk was full, and the last records
 inline constexpr std::size_t kIndexEvery = 64 * kKiB;    // one checkpoint of the line index per so many bytes
 inline constexpr std::uint64_t kSpoolBudget = 4 * kGiB;  // or 10 % of free space, whichever is less
 inline constexpr std::uint64_t kLogPerJob = 1 * kGiB;    // byte 1 GiB + 1 crosses it
@@ -72,10 +77,13 @@ inline constexpr std::size_t kWatchBatch = 256 * kKiB;  // bytes of output in on
 inline constexpr std::size_t kWatchers = 16'384;
 inline constexpr std::size_t kDrones = 16'384;
 
-// Pipeline files.
+// Pipeline files; size, depth and nodes are those of configuration files too.
 inline constexpr std::size_t kPipelineBytes = 1 * kMiB;
+inline constexpr std::size_t kPipelineUntold =
+    256 * kKiB;  // one text or one pair of brackets; above kJobDocument
 inline constexpr int kPipelineDepth = 64;
 inline constexpr int kPipelineNodes = 10'000;
 inline constexpr int kPipelineJobs = 1'000;
+inline constexpr std::size_t kConfigFiles = 256;  // drop-ins of one program
 
 }  // namespace waggle::limits

@@ -1,8 +1,6 @@
 #include "common/journal/line_index.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <functional>
@@ -89,15 +87,14 @@ absl::StatusOr<std::unique_ptr<IndexWriter>> IndexWriter::Open(const Location& l
                                                                std::uint64_t entries) {
   ASSIGN_OR_RETURN(UniqueFd file, waggle::Open(location.Index(), O_RDWR | O_CREAT));
   std::uint64_t end = entries * Checkpoint::kBytes;
-  if (::ftruncate(file.get(), static_cast<off_t>(end)) != 0) return ErrnoStatus("truncate", location.Index());
+  RETURN_IF_ERROR(Truncate(file.get(), end, location.Index()));
   return std::unique_ptr<IndexWriter>(new IndexWriter(std::move(file), end));
 }
 
 absl::Status IndexWriter::MaybeAppend(const Checkpoint& checkpoint, std::uint64_t total_bytes) {
   if (total_bytes < last_total_ + limits::kIndexEvery) return absl::OkStatus();
   std::string bytes = checkpoint.Encode();
-  ssize_t n = ::pwrite(file_.get(), bytes.data(), bytes.size(), static_cast<off_t>(end_));
-  if (n != static_cast<ssize_t>(bytes.size())) return ErrnoStatus("append to", "log index");
+  RETURN_IF_ERROR(PwriteAll(file_.get(), bytes, end_, "log index"));
   end_ += bytes.size();
   last_total_ = total_bytes;
   return absl::OkStatus();
@@ -113,9 +110,9 @@ Checkpoint Find(const Location& location, const std::function<bool(const Checkpo
   start.position.byte = kSegmentHeaderBytes;
   if (entries != nullptr) *entries = 0;
   absl::StatusOr<UniqueFd> file = waggle::Open(location.Index(), O_RDONLY);
-  struct stat info;
-  if (!file.ok() || ::fstat(file->get(), &info) != 0) return start;
-  std::uint64_t low = 0, high = static_cast<std::uint64_t>(info.st_size) / Checkpoint::kBytes;
+  absl::StatusOr<std::uint64_t> size = file.ok() ? FileSize(file->get()) : file.status();
+  if (!size.ok()) return start;
+  std::uint64_t low = 0, high = *size / Checkpoint::kBytes;
   Checkpoint best = start;
   while (low < high) {
     std::uint64_t middle = low + (high - low) / 2;

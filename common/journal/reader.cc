@@ -20,8 +20,13 @@ void Reader::SeekToPosition(std::uint32_t segment, std::uint64_t position, Seq n
 
 absl::Status Reader::SeekTo(Seq seq) {
   // The segment headers say which record each starts with: go to the last that starts at or before `seq`.
-  SeekToPosition(0, 0, Seq(1));
-  for (std::uint32_t number = 0;; ++number) {
+  std::uint32_t first_left = 0;
+  if (!FileExists(location_.Segment(0))) {
+    ASSIGN_OR_RETURN(const std::vector<std::uint32_t> numbers, ListSegments(location_));
+    if (!numbers.empty()) first_left = numbers.front();
+  }
+  SeekToPosition(first_left, 0, Seq(1));
+  for (std::uint32_t number = first_left;; ++number) {
     absl::StatusOr<UniqueFd> file = Open(location_.Segment(number), O_RDONLY);
     if (absl::IsNotFound(file.status())) break;
     if (!file.ok()) return file.status();
@@ -29,6 +34,10 @@ absl::Status Reader::SeekTo(Seq seq) {
     ASSIGN_OR_RETURN(std::size_t got, PreadFull(file->get(), std::as_writable_bytes(std::span(bytes)), 0));
     bytes.resize(got);
     absl::StatusOr<SegmentHeader> header = DecodeSegmentHeader(bytes);
+    if (header.ok() && header->first > seq && number == first_left && number > 0) {
+      return absl::OutOfRangeError(absl::StrCat(
+          "record ", seq.value(), " is deleted; the first that is left is ", header->first.value()));
+    }
     if (!header.ok() || header->first > seq) break;
     SeekToPosition(number, kSegmentHeaderBytes, header->first);
   }

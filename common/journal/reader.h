@@ -19,7 +19,8 @@ class Reader {
  public:
   explicit Reader(Location location);
 
-  // Positions before the record with this number, by the nearest index checkpoint and a scan. Default: 1.
+  // Positions before the record with this number, by the segment headers and a scan. Default: 1. NotFound: it
+  // is not there yet. OutOfRange: its segment was deleted, later ones are there.
   absl::Status SeekTo(Seq seq);
   // Positions at a known byte: the start of a record whose number is `next`.
   void SeekToPosition(std::uint32_t segment, std::uint64_t position, Seq next);

@@ -65,6 +65,13 @@ constexpr bool IsOutput(Kind kind) {
   return kind == Kind::kStdout || kind == Kind::kStderr;
 }
 
+// From one boot-clock time to a later one; 0 when it is not later. A hostile writer's times may be any.
+constexpr std::int64_t NanosBetween(std::int64_t from, std::int64_t to) {
+  if (to <= from) return 0;
+  const std::uint64_t nanos = static_cast<std::uint64_t>(to) - static_cast<std::uint64_t>(from);
+  return nanos > INT64_MAX ? INT64_MAX : static_cast<std::int64_t>(nanos);
+}
+
 // Appends header (with size and crc filled in) and payload to `out`. REQUIRES: payload ≤ 64 KiB.
 void EncodeRecord(RecordHeader header, std::string_view payload, std::string* out);
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
@@ -23,8 +24,10 @@ class Scanner {
           const std::function<void(const RecordView&, Position)>& visit)
       : location_(location), epoch_(epoch), visit_(visit) {}
 
-  absl::StatusOr<Tail> Run() {
-    for (std::uint32_t number = 0;; ++number) {
+  // `left`: records before segment `first` are known to have been there.
+  absl::StatusOr<Tail> Run(std::uint32_t first, bool left) {
+    follows_ = !left;
+    for (std::uint32_t number = first;; ++number) {
       absl::StatusOr<UniqueFd> file = Open(location_.Segment(number), O_RDONLY);
       if (absl::IsNotFound(file.status())) break;
       if (!file.ok()) return file.status();
@@ -44,6 +47,9 @@ class Scanner {
     if (!header.ok()) return Problem(number, 0, std::string(header.status().message()));
     if (header->epoch != epoch_) {
       return Problem(number, 0, absl::StrCat("segment belongs to epoch ", header->epoch.value()));
+    }
+    if (!std::exchange(follows_, true) && header->first.value() > 0) {
+      tail_.last = Seq(header->first.value() - 1);
     }
     if (header->number != number || header->first.value() != tail_.last.value() + 1) {
       return Problem(number, 0,
@@ -110,6 +116,7 @@ class Scanner {
   const Location& location_;
   const Epoch epoch_;
   const std::function<void(const RecordView&, Position)>& visit_;
+  bool follows_ = true;  // the next segment goes on where tail_ ends
   Tail tail_;
 };
 
@@ -117,7 +124,14 @@ class Scanner {
 
 absl::StatusOr<Tail> Scan(const Location& location, Epoch epoch,
                           const std::function<void(const RecordView&, Position)>& visit) {
-  return Scanner(location, epoch, visit).Run();
+  return Scanner(location, epoch, visit).Run(0, /*left=*/false);
+}
+
+absl::StatusOr<Tail> ScanLeft(const Location& location, Epoch epoch,
+                              const std::function<void(const RecordView&, Position)>& visit) {
+  ASSIGN_OR_RETURN(const std::vector<std::uint32_t> numbers, ListSegments(location));
+  if (numbers.empty()) return Tail{};
+  return Scanner(location, epoch, visit).Run(numbers.front(), /*left=*/numbers.front() > 0);
 }
 
 absl::StatusOr<VerifyResult> Verify(const Location& location, Epoch epoch) {
@@ -156,6 +170,13 @@ absl::StatusOr<VerifyResult> Verify(const Location& location, Epoch epoch) {
     result.problem = offset_problem;
   } else if (!tail.final) {
     result.problem = absl::StrCat("no final record behind record ", tail.last.value());
+    // The scan ended with the last segment, or in front of one that is gone.
+    const std::uint32_t next = tail.last.value() == 0 ? 0 : tail.segment + 1;
+    ASSIGN_OR_RETURN(const std::vector<std::uint32_t> numbers, ListSegments(location));
+    if (!numbers.empty() && numbers.back() >= next) {
+      absl::StrAppend(&result.problem, ": ", BaseName(location.Segment(next)),
+                      " is missing, later ones are there");
+    }
   } else if (!final) {
     result.problem = absl::StrCat("the final record ", tail.last.value(), " cannot be read");
   } else if (final->last != tail.last) {

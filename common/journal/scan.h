@@ -22,6 +22,11 @@ struct Position {
 absl::StatusOr<Tail> Scan(const Location& location, Epoch epoch,
                           const std::function<void(const RecordView&, Position)>& visit);
 
+// The same for what is left of a journal whose acknowledged segments were deleted (trim.h): begins with the
+// first segment there is. Tail::last of one without records is the record before its first.
+absl::StatusOr<Tail> ScanLeft(const Location& location, Epoch epoch,
+                              const std::function<void(const RecordView&, Position)>& visit);
+
 struct VerifyResult {
   bool complete = false;      // every record is there, unharmed, and agrees with the final record
   std::string problem;        // the first thing that is wrong; empty when complete

@@ -1,10 +1,9 @@
 #include "common/journal/writer.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <unistd.h>
+#include <stdio.h>
 
-#include <filesystem>
+#include <algorithm>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -20,25 +19,6 @@ namespace {
 constexpr std::string_view kMagic = "WGLJ";
 constexpr std::uint32_t kVersion = 1;
 
-// All of `data` at `position`; nothing behind `position` counts until the caller moves its end.
-absl::Status PwriteAll(int file, std::string_view data, std::uint64_t position, const std::string& path) {
-  while (!data.empty()) {
-    ssize_t n = ::pwrite(file, data.data(), data.size(), static_cast<off_t>(position));
-    if (n < 0) {
-      if (errno == EINTR) continue;
-      return ErrnoStatus("append to", path);
-    }
-    data.remove_prefix(static_cast<std::size_t>(n));
-    position += static_cast<std::uint64_t>(n);
-  }
-  return absl::OkStatus();
-}
-
-absl::Status SyncFile(int file, const std::string& path) {
-  if (::fdatasync(file) != 0) return ErrnoStatus("sync", path);
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 std::string Location::Segment(std::uint32_t number) const {
@@ -46,6 +26,19 @@ std::string Location::Segment(std::uint32_t number) const {
 }
 std::string Location::Index() const {
   return absl::StrCat(directory, "/", prefix, ".idx");
+}
+
+absl::StatusOr<std::vector<std::uint32_t>> ListSegments(const Location& location) {
+  const std::string prefix = location.prefix + ".";
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, ListDirectory(location.directory));
+  std::vector<std::uint32_t> numbers;
+  for (const std::string& name : names) {
+    std::uint32_t number = 0;
+    if (!name.starts_with(prefix) || !absl::SimpleAtoi(name.substr(prefix.size()), &number)) continue;
+    if (location.Segment(number) == absl::StrCat(location.directory, "/", name)) numbers.push_back(number);
+  }
+  std::sort(numbers.begin(), numbers.end());
+  return numbers;
 }
 
 std::string EncodeSegmentHeader(Epoch epoch, Seq first, std::uint32_t number) {
@@ -76,56 +69,47 @@ absl::StatusOr<SegmentHeader> DecodeSegmentHeader(std::string_view bytes) {
   return header;
 }
 
-Writer::Writer(Location location, Epoch epoch, std::size_t segment_bytes)
-    : location_(std::move(location)), epoch_(epoch), segment_bytes_(segment_bytes) {}
+Writer::Writer(Location location, Epoch epoch, std::size_t segment_bytes, bool syncs)
+    : location_(std::move(location)), epoch_(epoch), segment_bytes_(segment_bytes), syncs_(syncs) {}
 
 absl::StatusOr<std::unique_ptr<Writer>> Writer::Create(Location location, Epoch epoch,
-                                                       std::size_t segment_bytes) {
-  std::unique_ptr<Writer> writer(new Writer(std::move(location), epoch, segment_bytes));
+                                                       std::size_t segment_bytes, bool syncs) {
+  std::unique_ptr<Writer> writer(new Writer(std::move(location), epoch, segment_bytes, syncs));
   RETURN_IF_ERROR(writer->OpenSegment(0, /*create=*/true));
   return writer;
 }
 
 absl::StatusOr<std::unique_ptr<Writer>> Writer::Recover(Location location, Epoch epoch,
                                                         std::size_t segment_bytes) {
-  std::unique_ptr<Writer> writer(new Writer(std::move(location), epoch, segment_bytes));
+  std::unique_ptr<Writer> writer(new Writer(std::move(location), epoch, segment_bytes, /*syncs=*/true));
   const Location& where = writer->location_;
   ASSIGN_OR_RETURN(Tail tail, Scan(where, epoch, {}));
   if (tail.last.value() == 0) {
     // Nothing that counts: begin again with a whole first segment.
-    ::unlink(where.Segment(0).c_str());
+    RETURN_IF_ERROR(RemoveFile(where.Segment(0)));
     RETURN_IF_ERROR(writer->OpenSegment(0, /*create=*/true));
   } else {
     writer->tail_ = tail;
     RETURN_IF_ERROR(writer->OpenSegment(tail.segment, /*create=*/false));
-    if (::ftruncate(writer->file_.get(), static_cast<off_t>(tail.position)) != 0) {
-      return ErrnoStatus("cut the torn end of", where.Segment(tail.segment));
-    }
+    RETURN_IF_ERROR(Truncate(writer->file_.get(), tail.position, where.Segment(tail.segment)));
   }
-  // A new journal, the usual case, has nothing to settle.
-  bool leftovers = !tail.problem.empty() || ::access(where.Segment(1).c_str(), F_OK) == 0;
+  // A new journal, the usual case, has nothing to settle. Segments behind a hole are seen by the index they
+  // had.
+  bool leftovers = !tail.problem.empty() || FileExists(where.Segment(1)) || FileExists(where.Index());
   if (tail.last.value() != 0 || leftovers) RETURN_IF_ERROR(writer->SettleRecovered());
   return writer;
 }
 
 absl::Status Writer::SettleRecovered() {
   // Behind a hole there may be segments that no count finds; left alone they would meet the ones to come.
-  const std::string segment_prefix = location_.prefix + ".";
-  std::error_code error;
-  std::filesystem::directory_iterator entry(location_.directory, error), end;
-  for (; !error && entry != end; entry.increment(error)) {
-    std::string name = entry->path().filename().string();
-    std::uint32_t number = 0;
-    if (name.rfind(segment_prefix, 0) == 0 && absl::SimpleAtoi(name.substr(segment_prefix.size()), &number) &&
-        number > tail_.segment) {
-      ::unlink(entry->path().c_str());
-    }
+  ASSIGN_OR_RETURN(const std::vector<std::uint32_t> numbers, ListSegments(location_));
+  for (std::uint32_t number : numbers) {
+    if (number > tail_.segment) RETURN_IF_ERROR(RemoveFile(location_.Segment(number)));
   }
-  if (error) return absl::InternalError(absl::StrCat("list ", location_.directory, ": ", error.message()));
   // Whoever wrote it may have died before its sync: what was found here is about to be called durable.
   for (std::uint32_t n = 0; n <= tail_.segment; ++n) {
     ASSIGN_OR_RETURN(UniqueFd file, Open(location_.Segment(n), O_RDONLY));
-    RETURN_IF_ERROR(SyncFile(file.get(), location_.Segment(n)));
+    RETURN_IF_ERROR(SyncData(file.get(), location_.Segment(n)));
   }
   return SyncDirectory(location_.directory);
 }
@@ -138,7 +122,7 @@ absl::Status Writer::OpenSegment(std::uint32_t number, bool create) {
     Seq first(tail_.last.value() + 1);
     absl::Status written = PwriteAll(file.get(), EncodeSegmentHeader(epoch_, first, number), 0, path);
     if (!written.ok()) {
-      ::unlink(path.c_str());  // a later try makes it again
+      RemoveFile(path).IgnoreError();  // a later try makes it again
       return written;
     }
     tail_.position = kSegmentHeaderBytes;
@@ -151,20 +135,20 @@ absl::Status Writer::OpenSegment(std::uint32_t number, bool create) {
 
 absl::Status Writer::AppendRaw(std::string_view records, Seq new_last) {
   if (tail_.position >= segment_bytes_) {
-    if (unsynced_previous_.valid()) RETURN_IF_ERROR(SyncFile(unsynced_previous_.get(), location_.prefix));
+    if (unsynced_previous_.valid()) RETURN_IF_ERROR(SyncData(unsynced_previous_.get(), location_.prefix));
     UniqueFd previous = std::move(file_);
     absl::Status opened = OpenSegment(tail_.segment + 1, /*create=*/true);
     if (!opened.ok()) {
       file_ = std::move(previous);
       return opened;
     }
-    unsynced_previous_ = std::move(previous);
+    if (syncs_) unsynced_previous_ = std::move(previous);
   }
   absl::Status written = PwriteAll(file_.get(), records, tail_.position, location_.Segment(tail_.segment));
   if (!written.ok()) {
     // A later append may be shorter: nothing of this one may show behind it. If this fails too, recovery cuts
     // it.
-    (void)!::ftruncate(file_.get(), static_cast<off_t>(tail_.position));
+    Truncate(file_.get(), tail_.position, location_.prefix).IgnoreError();
     return written;
   }
   tail_.position += records.size();
@@ -172,18 +156,37 @@ absl::Status Writer::AppendRaw(std::string_view records, Seq new_last) {
   return absl::OkStatus();
 }
 
+absl::Status Writer::RollInto(const std::string& reserve) {
+  ASSIGN_OR_RETURN(UniqueFd file, Open(reserve, O_RDWR));
+  // Space that was written instead of allocated: its zeros must not stand behind the records.
+  ASSIGN_OR_RETURN(const std::uint64_t written, FileSize(file.get()));
+  if (written > 0) RETURN_IF_ERROR(Truncate(file.get(), 0, reserve));
+  const std::uint32_t number = tail_.segment + 1;
+  const std::string header = EncodeSegmentHeader(epoch_, Seq(tail_.last.value() + 1), number);
+  RETURN_IF_ERROR(PwriteAll(file.get(), header, 0, reserve));
+  if (unsynced_previous_.valid()) RETURN_IF_ERROR(SyncData(unsynced_previous_.get(), location_.prefix));
+  if (::rename(reserve.c_str(), location_.Segment(number).c_str()) != 0) {
+    return ErrnoStatus("rename", reserve);
+  }
+  if (syncs_) unsynced_previous_ = std::move(file_);
+  file_ = std::move(file);
+  tail_.segment = number;
+  tail_.position = kSegmentHeaderBytes;
+  directory_dirty_ = true;
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Writer::PendingSync> Writer::TakeSync() {
   PendingSync pending;
   if (unsynced_previous_.valid()) pending.files_.push_back(std::move(unsynced_previous_));
-  int copy = ::fcntl(file_.get(), F_DUPFD_CLOEXEC, 0);
-  if (copy < 0) return ErrnoStatus("duplicate", location_.Segment(tail_.segment));
-  pending.files_.emplace_back(copy);
+  ASSIGN_OR_RETURN(UniqueFd copy, Duplicate(file_, location_.Segment(tail_.segment)));
+  pending.files_.push_back(std::move(copy));
   if (std::exchange(directory_dirty_, false)) pending.directory_ = location_.directory;
   return pending;
 }
 
 absl::Status Writer::PendingSync::Run() {
-  for (const UniqueFd& file : files_) RETURN_IF_ERROR(SyncFile(file.get(), "journal segment"));
+  for (const UniqueFd& file : files_) RETURN_IF_ERROR(SyncData(file.get(), "journal segment"));
   return directory_.empty() ? absl::OkStatus() : SyncDirectory(directory_);
 }
 

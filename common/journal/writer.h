@@ -23,6 +23,9 @@ struct Location {
   std::string Index() const;
 };
 
+// Numbers of the segments that are there, ascending.
+absl::StatusOr<std::vector<std::uint32_t>> ListSegments(const Location& location);
+
 // The end of the valid records of a journal.
 struct Tail {
   Seq last;                    // last valid record, 0 = none
@@ -45,12 +48,15 @@ struct SegmentHeader {
 absl::StatusOr<SegmentHeader> DecodeSegmentHeader(std::string_view bytes);
 
 // Appends records to segment files. One writer per journal, one thread. Does not sync by itself: Sync() does,
-// and any error it gives is final for the process (never retry a failed sync).
+// and any error it gives is final for the process (never retry a failed sync). ResourceExhausted from an
+// append means a full disk (or quota): nothing was appended, and it may be tried again.
 class Writer {
  public:
-  // Starts a new, empty journal. AlreadyExists if segment 000 is there.
+  // Starts a new, empty journal. AlreadyExists if segment 000 is there. With `syncs` = false Sync() is never
+  // called: no segment that was left stays open, so that its space is free as soon as it is deleted.
   static absl::StatusOr<std::unique_ptr<Writer>> Create(Location location, Epoch epoch,
-                                                        std::size_t segment_bytes = limits::kSegment);
+                                                        std::size_t segment_bytes = limits::kSegment,
+                                                        bool syncs = true);
   // Opens an existing journal (or creates an empty one), scans it and cuts off everything behind the first
   // record that is torn, damaged or out of order: behind it nothing was ever acknowledged.
   static absl::StatusOr<std::unique_ptr<Writer>> Recover(Location location, Epoch epoch,
@@ -59,6 +65,9 @@ class Writer {
   // Appends encoded records (whole ones, in order, numbered from last()+1; the caller checked them). One
   // write(2) per call while no segment is rolled.
   absl::Status AppendRaw(std::string_view records, Seq new_last);
+  // Makes the file at `reserve`, from MakeReserve() (reserve.h) in the same directory, the next segment: what
+  // is appended from here goes into its space.
+  absl::Status RollInto(const std::string& reserve);
   absl::Status Sync();  // fdatasync of every file written since the last Sync
 
   // The same in two steps, so that another thread can wait for the disk while this one appends: what was
@@ -81,13 +90,14 @@ class Writer {
   Epoch epoch() const { return epoch_; }
 
  private:
-  Writer(Location location, Epoch epoch, std::size_t segment_bytes);
+  Writer(Location location, Epoch epoch, std::size_t segment_bytes, bool syncs);
   absl::Status OpenSegment(std::uint32_t number, bool create);
   absl::Status SettleRecovered();  // removes what lies behind the end and makes the rest durable
 
   const Location location_;
   const Epoch epoch_;
   const std::size_t segment_bytes_;
+  const bool syncs_;
   Tail tail_;
   UniqueFd file_;
   UniqueFd unsynced_previous_;  // the segment before this one, not yet synced

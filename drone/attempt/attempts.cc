@@ -43,7 +43,9 @@ std::optional<drone::Held> ToHeld(const shim::Status& status) {
   return held;
 }
 
-std::string HowItEnded(std::optional<int> wait_status) {
+}  // namespace
+
+std::string Attempts::HowItEnded(std::optional<int> wait_status) {
   if (!wait_status) return "the shim is gone without a final record";
   if (WIFSIGNALED(*wait_status)) {
     const int signal = WTERMSIG(*wait_status);
@@ -51,8 +53,6 @@ std::string HowItEnded(std::optional<int> wait_status) {
   }
   return absl::StrCat("the shim exited with code ", WEXITSTATUS(*wait_status), " without a final record");
 }
-
-}  // namespace
 
 Attempts::Attempts(Config config, HighestEpoch highest, Poller* poller, Janitor* janitor, Emit emit, Log log)
     : config_(std::move(config)),
@@ -126,6 +126,7 @@ bool Attempts::AdoptPeer(Entry& entry) {
 
 void Attempts::OnFrame(Entry& entry, const shim::Frame& frame) {
   const Epoch epoch = entry.facts.epoch;
+  entry.answer_by.reset();
   if (const auto* watermark = std::get_if<shim::Watermark>(&frame)) {
     entry.last = Seq(watermark->last);
     emit_(drone::event::ShimWatermark{epoch, entry.last});
@@ -182,7 +183,9 @@ void Attempts::Reconnect(Entry& entry, Time now) {
 std::optional<Time> Attempts::NextDeadline() const {
   std::optional<Time> next;
   for (const auto& [epoch, entry] : entries_) {
-    if (entry.reconnect_at && (!next || *entry.reconnect_at < *next)) next = entry.reconnect_at;
+    for (const std::optional<Time>& due : {entry.reconnect_at, entry.answer_by}) {
+      if (due && (!next || *due < *next)) next = due;
+    }
   }
   return next;
 }
@@ -190,6 +193,13 @@ std::optional<Time> Attempts::NextDeadline() const {
 void Attempts::OnTime(Time now) {
   for (auto& [epoch, entry] : entries_) {
     if (entry.reconnect_at && now >= *entry.reconnect_at) Reconnect(entry, now);
+    if (!entry.answer_by || now < *entry.answer_by) continue;
+    entry.answer_by.reset();
+    entry.trouble =
+        absl::StrCat(config_.shim, " was started and said nothing for ",
+                     std::chrono::duration_cast<std::chrono::milliseconds>(config_.shim_answers).count(),
+                     " ms, so it was killed");
+    Kill(epoch);
   }
 }
 
@@ -259,7 +269,8 @@ void Attempts::OnShimExit(Epoch epoch) {
   Ending ending = ReadEnding(entry);
   std::string detail;
   if (ending.held.state == drone::HeldState::kLost) {
-    detail = absl::StrCat(HowItEnded(entry.wait_status), LastWords(entry));
+    detail =
+        absl::StrCat(entry.trouble.empty() ? HowItEnded(entry.wait_status) : entry.trouble, LastWords(entry));
     if (!ending.problem.empty()) absl::StrAppend(&detail, "; ", ending.problem);
     if (left > 0) absl::StrAppend(&detail, "; ", left, " of its processes do not die");
   }
@@ -278,16 +289,23 @@ void Attempts::Delete(Epoch epoch) {
   janitor_->Sweep();
 }
 
+void Attempts::Trim(Epoch epoch, Seq acked) {
+  auto it = entries_.find(epoch);
+  if (it == entries_.end()) return;
+  Entry& entry = it->second;
+  if (!entry.trimmer) entry.trimmer = std::make_unique<journal::Trimmer>(SpoolOf(entry));
+  absl::Status trimmed = entry.trimmer->Trim(acked);
+  if (!trimmed.ok()) Note(Level::kWarning, absl::StrCat("epoch ", epoch.value(), ": ", trimmed.message()));
+}
+
 absl::StatusOr<Seq> Attempts::Read(Epoch epoch, Seq from, Seq to, std::size_t max_bytes, std::string* out) {
   auto it = entries_.find(epoch);
   if (it == entries_.end()) return absl::DataLossError("its directory is gone");
   Entry& entry = it->second;
-  if (!entry.reader) {
-    entry.reader = std::make_unique<journal::Reader>(
-        journal::Location{entry.directory, std::string(shim::kSpoolPrefix)});
-  }
+  const bool fresh = !entry.reader;
+  if (fresh) entry.reader = std::make_unique<journal::Reader>(SpoolOf(entry));
   journal::Reader& reader = *entry.reader;
-  if (reader.next() != from) {
+  if (fresh || reader.next() != from) {
     absl::Status sought = reader.SeekTo(from);
     if (absl::IsNotFound(sought)) return Seq(from.value() - 1);
     RETURN_IF_ERROR(sought);

@@ -15,6 +15,7 @@
 #include "common/base/fd.h"
 #include "common/base/ids.h"
 #include "common/journal/reader.h"
+#include "common/journal/trim.h"
 #include "drone/attempt/facts.h"
 #include "drone/attempt/layout.h"
 #include "drone/attempt/poller.h"
@@ -31,10 +32,14 @@ namespace waggle::attempt {
 // REQUIRES: the process is a subreaper, and this object alone waits for its children.
 class Attempts {
  public:
+  // How long a new shim may stay silent before it is killed as hung: it speaks first thing.
+  static constexpr Duration kShimAnswers = std::chrono::seconds(20);
+
   struct Config {
     Layout layout;
     Host host;
     std::string shim;  // absolute path of waggle-shim
+    Duration shim_answers = kShimAnswers;
   };
   // Called on the Poller's thread, also from within the calls below: the receiver queues and handles it
   // afterwards.
@@ -55,8 +60,11 @@ class Attempts {
   void Kill(Epoch epoch);    // emits ShimGone when it is over
   void Delete(Epoch epoch);  // REQUIRES: its shim is gone
 
+  // What the queen has stored goes from the front of the spool, so that its space serves the job again.
+  void Trim(Epoch epoch, Seq acked);
   // Appends whole records from `from` up to `to` to `*out`, at most `max_bytes` of them but at least one;
   // gives the last, or from - 1 when none is there yet. DataLoss: nothing from there on can be read.
+  // OutOfRange: it was trimmed.
   absl::StatusOr<Seq> Read(Epoch epoch, Seq from, Seq to, std::size_t max_bytes, std::string* out);
 
   void Reap();  // on SIGCHLD
@@ -75,9 +83,12 @@ class Attempts {
     Poller::Watch pid_watch = 0, link_watch = 0;
     ShimLink link{UniqueFd()};
     std::optional<Time> reconnect_at;
-    bool finished = false;  // its shim said so
+    std::optional<Time> answer_by;  // started, and has not said a word
+    std::string trouble;            // why we killed it
+    bool finished = false;          // its shim said so
     Seq last;
     std::unique_ptr<journal::Reader> reader;
+    std::unique_ptr<journal::Trimmer> trimmer;
   };
 
   // How an attempt without a shim ended, from its spool.
@@ -107,9 +118,13 @@ class Attempts {
   void OnShimExit(Epoch epoch);
 
   Ending ReadEnding(const Entry& entry) const;
+  static std::string HowItEnded(std::optional<int> wait_status);
   std::string LastWords(const Entry& entry) const;
   std::size_t KillLeftovers(const Entry& entry);
   void KillOrphans(Time deadline);
+  static journal::Location SpoolOf(const Entry& entry) {
+    return {entry.directory, std::string(shim::kSpoolPrefix)};
+  }
   std::string Key(const Entry& entry) const { return AttemptKey(config_.host.identity, entry.facts.epoch); }
   void Note(drone::effect::Note::Level level, std::string text) { log_({level, std::move(text)}); }
 

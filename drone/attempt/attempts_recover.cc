@@ -165,17 +165,16 @@ Attempts::Ending Attempts::ReadEnding(const Entry& entry) const {
   held.state = drone::HeldState::kLost;
   std::optional<journal::Final> final;
   auto visit = [&](const journal::RecordView& record, journal::Position) {
+    if (record.header.phase < kPhaseCount) held.phase = static_cast<Phase>(record.header.phase);
     if (record.header.kind == journal::Kind::kPhase) {
       std::optional<journal::PhaseEvent> phase = journal::DecodePhaseEvent(record.payload);
       if (!phase) return;
-      if (record.header.phase < kPhaseCount) held.phase = static_cast<Phase>(record.header.phase);
       if (held.started == 0 && !phase->end) held.started = phase->wall;
     } else if (record.header.kind == journal::Kind::kFinal) {
       final = journal::DecodeFinal(record.payload);
     }
   };
-  absl::StatusOr<journal::Tail> tail =
-      journal::Scan({entry.directory, std::string(shim::kSpoolPrefix)}, entry.facts.epoch, visit);
+  absl::StatusOr<journal::Tail> tail = journal::ScanLeft(SpoolOf(entry), entry.facts.epoch, visit);
   if (!tail.ok()) {
     ending.problem = absl::StrCat("its spool cannot be read: ", tail.status().message());
     return ending;

@@ -1,12 +1,15 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/limits.h"
 #include "common/base/status_macros.h"
+#include "common/journal/reserve.h"
 #include "common/process/spawn.h"
 #include "common/process/tree.h"
 #include "common/wire/job_document.h"
@@ -16,6 +19,8 @@
 // From an assignment to a running shim.
 namespace waggle::attempt {
 namespace {
+
+constexpr int kEndedWaitMillis = 1000;
 
 absl::Status MakeDirectory(const std::string& path) {
   if (::mkdir(path.c_str(), 0700) != 0) return ErrnoStatus("create directory", path);
@@ -94,7 +99,14 @@ absl::Status Attempts::TryStart(const drone::Assign& assign, Entry* entry) {
                                                    " fit"));
   }
   RETURN_IF_ERROR(Launch(entry));
-  if (!entry->link.SendEncoded(frame)) return absl::UnavailableError("waggle-shim ended at once");
+  if (!entry->link.SendEncoded(frame)) {
+    pollfd exit{entry->pidfd.get(), POLLIN, 0};
+    ::poll(&exit, 1, kEndedWaitMillis);  // its socket is closed, so it is about to
+    int status = 0;
+    if (::waitpid(entry->pid, &status, WNOHANG) == entry->pid) entry->wait_status = status;
+    return absl::UnavailableError(
+        absl::StrCat(config_.shim, " ended at once: ", HowItEnded(entry->wait_status), LastWords(*entry)));
+  }
   return absl::OkStatus();
 }
 
@@ -108,6 +120,14 @@ absl::Status Attempts::MakeDirectoriesFor(const Facts& facts, bool durable, std:
   *directory = path;
   RETURN_IF_ERROR(MakeDirectory(path + "/tmp"));
   RETURN_IF_ERROR(MakeDirectory(path + "/home"));
+  absl::Status reserved =
+      journal::MakeReserve(absl::StrCat(path, "/", std::string(shim::kReserveName)), limits::kSpoolReserve);
+  if (absl::IsResourceExhausted(reserved)) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("its disk is full: not even the ", limits::kSpoolReserve / limits::kKiB,
+                     " KiB for the end of the log are free (", reserved.message(), "); make space there"));
+  }
+  RETURN_IF_ERROR(reserved);
   if (durable) RETURN_IF_ERROR(SyncDirectory(path));
   return absl::OkStatus();
 }
@@ -136,6 +156,7 @@ absl::Status Attempts::Launch(Entry* entry) {
     return connection.status();
   }
   entry->link = ShimLink(std::move(*connection));
+  entry->answer_by = BootClock::now() + config_.shim_answers;
   return absl::OkStatus();
 }
 

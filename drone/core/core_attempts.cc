@@ -45,7 +45,8 @@ std::string DroneCore::WhyNoRoom() const {
   return "";
 }
 
-void DroneCore::Hear(Time, const Assign& m) {
+void DroneCore::Hear(Time now, const Assign& m) {
+  if (!m.epoch) return CloseBrokenSession(now, "an assignment without an epoch");
   if (Attempt* a = Find(m.epoch)) {
     // Said twice: the answer got lost or is on its way. Starting it again would run it twice.
     if (a->doom != Doom::kNone) {
@@ -59,6 +60,14 @@ void DroneCore::Hear(Time, const Assign& m) {
   const bool waits =
       std::any_of(deferred_.begin(), deferred_.end(), [&](const Assign& a) { return a.epoch == m.epoch; });
   if (waits) return;  // said twice
+  if (m.epoch <= highest_epoch_) {
+    // Epochs only grow: this one was run here, or given to somebody before. A replay must not start it again.
+    std::string old = absl::StrCat("epoch ", m.epoch.value(), " is not newer than ", highest_epoch_.value(),
+                                   ", the newest this drone was given");
+    Log(Level::kWarning, old);
+    Do(effect::SendControl{Reject{m.epoch, std::move(old)}});
+    return;
+  }
   std::string why = WhyNoRoom();
   if (!why.empty() && !draining_ && deferred_.size() < Ending() &&
       running() - Ending() + deferred_.size() < info_.capacity) {
@@ -148,6 +157,7 @@ void DroneCore::On(Time now, const event::ShimStatus& e) {
     Held next = e.held;
     next.received = a->held.received;
     next.last = a->damaged ? a->held.last : std::max(a->held.last, e.held.last);
+    if (a->damaged && IsOver(next.state)) next.state = a->held.state;  // ends as lost, once the shim is gone
     const bool differs = Differs(a->held, next);
     a->held = next;
     a->stalled = false;
@@ -200,7 +210,7 @@ void DroneCore::Say(Attempt& a) {
   a.unsaid = false;
   if (a.held.state == HeldState::kLost) {
     Do(effect::SendControl{
-        ShimLost{a.held.epoch, a.held.last, a.lost_detail.substr(0, limits::kReasonBytes)}});
+        ShimLost{a.held.epoch, a.held.last, a.lost_detail.substr(0, limits::kReasonBytes), a.trimmed}});
   } else {
     Do(effect::SendControl{a.held});
   }
@@ -237,7 +247,9 @@ void DroneCore::Hear(Time, const Grant& m) {
 void DroneCore::Hear(Time now, const Verdict& m) {
   Attempt* a = Find(m.epoch);
   if (a == nullptr) return;
-  a->verdict = true;  // may overtake the shim's own word of its end
+  // May overtake the shim's own word of its end. Of a fenced attempt the queen wrote the end herself: its
+  // tree may live, and holds its slot.
+  a->verdict = a->doom != Doom::kFenced;
   DoomAttempt(now, *a, Doom::kDelete);
 }
 

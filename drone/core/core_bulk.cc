@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/limits.h"
+#include "common/base/planted.h"
 #include "drone/core/drone_core.h"
 
 // The window of unacknowledged records: whose records go next, how many, and from where after a cut.
@@ -31,14 +32,13 @@ void DroneCore::On(Time, const event::BulkReady&) {
 void DroneCore::On(Time now, const event::BulkLost& e) {
   if (!bulk_open_) return;
   bulk_open_ = bulk_ready_ = false;
-  for (auto& [epoch, a] : attempts_) Rewind(a, a.acked);
+  for (auto& [epoch, a] : attempts_) Rewind(a, planted::Is(planted::kResumeFromSent) ? a.sent : a.acked);
   Log(effect::Note::Level::kDebug, absl::StrCat("bulk stream lost: ", e.text));
   if (connected()) bulk_retry_ = now + Backoff(bulk_tries_++, e.jitter);
 }
 
 void DroneCore::On(Time now, const event::FromBulk& e) {
   if (!bulk_open_ || !connected()) return;
-  last_heard_ = now;
   bulk_tries_ = 0;
   if (const auto* fenced = std::get_if<Fenced>(&e.message)) {
     Hear(now, *fenced);
@@ -54,6 +54,7 @@ void DroneCore::On(Time now, const event::FromBulk& e) {
       in_flight_ -= a->batches.front().second;
       a->batches.pop_front();
     }
+    Do(effect::TrimSpool{ack->epoch, a->acked});
     return;
   }
   const auto& resume = std::get<ResumeFrom>(e.message);
@@ -86,12 +87,16 @@ void DroneCore::On(Time, const event::SpoolDamaged& e) {
   Attempt* a = Find(e.epoch);
   if (a == nullptr || a->damaged) return;
   a->damaged = true;
+  a->trimmed = e.trimmed;
   a->held.last = std::max(e.last_good, a->acked);
-  a->lost_detail = absl::StrCat("its spool is damaged: ", e.problem);
+  a->lost_detail = e.trimmed
+                       ? absl::StrCat("the queen has lost records that it had acknowledged: ", e.problem)
+                       : absl::StrCat("its spool is damaged: ", e.problem);
   if (a->process) {
-    // A job whose log cannot be completed cannot pass: end it rather than let it run on unseen.
     Log(effect::Note::Level::kError, absl::StrCat("epoch ", e.epoch.value(), ": ", a->lost_detail));
-    Do(effect::KillTree{e.epoch});
+    // A job whose log cannot be completed cannot pass: end it rather than let it run on unseen. Only a deploy
+    // under way is worse cut off than unseen.
+    if (a->held.state != HeldState::kGranted) Do(effect::KillTree{e.epoch});
     return;
   }
   a->held.state = HeldState::kLost;

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/limits.h"
+#include "common/base/planted.h"
 #include "drone/core/drone_core.h"
 
 // The session with the queen: opening, losing, leases, heartbeats.
@@ -31,6 +32,8 @@ void DroneCore::OpenLink(Time now) {
   }
   unheard_shims_.clear();
   link_ = Link::kOpening;
+  proven_ = now;  // once it is answered
+  beats_.clear();
   hello_deadline_ = now + limits::kHelloDeadline;
   Do(effect::OpenControl{std::move(hello)});
 }
@@ -49,8 +52,8 @@ void DroneCore::LinkDown(Time now, double jitter) {
 }
 
 void DroneCore::WatchLink(Time now, double jitter) {
-  if (link_ == Link::kUp && now >= last_heard_ + lease_) {
-    Log(Level::kWarning, absl::StrCat("lost the queen: silent for a whole lease; ", running(),
+  if (link_ == Link::kUp && now >= proven_ + lease_) {
+    Log(Level::kWarning, absl::StrCat("lost the queen: no answer for a whole lease; ", running(),
                                       " running attempts go on; connecting again"));
   } else if (link_ == Link::kOpening && now >= hello_deadline_) {
     Log(Level::kWarning, "the queen does not answer the greeting; connecting again");
@@ -61,10 +64,21 @@ void DroneCore::WatchLink(Time now, double jitter) {
   LinkDown(now, jitter);
 }
 
+void DroneCore::CloseBrokenSession(Time now, std::string_view what) {
+  Log(Level::kError,
+      absl::StrCat("the queen broke the protocol: ", absl::string_view(what.data(), what.size()),
+                   "; the session is closed, ", running(), " running attempts go on; connecting again"));
+  Do(effect::CloseControl{});
+  LinkDown(now, 1.0);
+  next_try_ = now + limits::kBackoffMax;  // its Welcome comes soon again, and the next breach behind it
+}
+
 void DroneCore::BeatIfDue(Time now) {
   if (!connected() || now < last_beat_ + HeartbeatPeriod()) return;
   last_beat_ = now;
   Do(effect::SendControl{Heartbeat{++nonce_, running()}});
+  beats_.emplace_back(nonce_, now);
+  if (beats_.size() > kBeatsRemembered) beats_.pop_front();
 }
 
 void DroneCore::On(Time now, const event::ControlLost& e) {
@@ -94,11 +108,10 @@ void DroneCore::On(Time now, const event::FromQueen& e) {
   if (link_ == Link::kDown) return;
   const bool welcome = std::holds_alternative<Welcome>(e.message);
   if (welcome != (link_ == Link::kOpening)) {
-    Log(Level::kWarning,
-        welcome ? "the queen said a second Welcome; ignored" : "a message before Welcome; ignored");
+    CloseBrokenSession(now, welcome ? "a second Welcome in one session" : "a message before its Welcome");
     return;
   }
-  last_heard_ = now;
+  if (planted::Is(planted::kLeaseFromReply)) proven_ = now;
   std::visit([&](const auto& m) { Hear(now, m); }, e.message);
 }
 
@@ -139,6 +152,7 @@ void DroneCore::Apply(Time now, const Disposition& d, Attempt& a) {
       a.ours = true;
       Rewind(a, Seq(0));
       a.acked = a.sent = std::min(d.acked, a.held.last);
+      Do(effect::TrimSpool{d.epoch, a.acked});
       a.granted = a.granted || d.granted;
       DeliverToShim(a);
       return;
@@ -154,7 +168,14 @@ void DroneCore::Apply(Time now, const Disposition& d, Attempt& a) {
   }
 }
 
-void DroneCore::Hear(Time, const HeartbeatAck&) {}  // any message proves life; FromQueen has noted it
+// The queen's lease runs from when she got the heartbeat, so the drone's runs from when it was sent: a late
+// answer says nothing about now.
+void DroneCore::Hear(Time, const HeartbeatAck& m) {
+  while (!beats_.empty() && beats_.front().first <= m.nonce) {
+    if (beats_.front().first == m.nonce) proven_ = std::max(proven_, beats_.front().second);
+    beats_.pop_front();
+  }
+}
 
 void DroneCore::Hear(Time, const QueryInfo&) {
   Do(effect::SendControl{OfferedInfo()});

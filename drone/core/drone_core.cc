@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/limits.h"
+#include "common/base/planted.h"
 
 namespace waggle::drone {
 
@@ -98,7 +99,7 @@ void DroneCore::On(Time now, const event::Timer& e) {
 
 void DroneCore::FinishLeaving(Time now) {
   if (exited_ || !draining_) return;
-  if (attempts_.empty()) {
+  if (attempts_.empty() || planted::Is(planted::kDrainLeavesWork)) {
     Log(effect::Note::Level::kInfo, "nothing is held any more: leaving");
     Do(effect::Exit{0});
     exited_ = true;
@@ -146,7 +147,7 @@ std::optional<Time> DroneCore::NextWake() const {
   if (link_ == Link::kDown && begun_) consider(next_try_);
   if (link_ == Link::kOpening) consider(hello_deadline_);
   if (link_ == Link::kUp) {
-    consider(last_heard_ + lease_);
+    consider(proven_ + lease_);
     consider(last_beat_ + HeartbeatPeriod());
   }
   if (bulk_retry_) consider(*bulk_retry_);

@@ -63,6 +63,7 @@ class DroneCore {
     Seq sent, acked;
     bool stalled = false;  // the spool did not show what the watermark promised
     bool damaged = false;
+    bool trimmed = false;                             // damaged: the queen asks for what it had acknowledged
     std::deque<std::pair<Seq, std::size_t>> batches;  // last record and bytes of each unacknowledged message
     std::size_t in_flight = 0;
   };
@@ -103,6 +104,8 @@ class DroneCore {
   void OpenLink(Time now);
   // The link is gone: forget what was in flight, plan the next try.
   void LinkDown(Time now, double jitter);
+  // The queen said what no queen says: there is no telling what else it means. A new session starts afresh.
+  void CloseBrokenSession(Time now, std::string_view what);
   void BeatIfDue(Time now);
   void WatchLink(Time now, double jitter);
 
@@ -137,7 +140,8 @@ class DroneCore {
   Time next_try_{};
   int tries_ = 0;  // since the last Welcome
   Time hello_deadline_{};
-  Time last_heard_{};
+  Time proven_{};  // when the newest message that the queen answered was sent: the lease counts from there
+  std::deque<std::pair<std::uint64_t, Time>> beats_;  // heartbeats without an answer, and when they were sent
   Time last_beat_{};
   std::uint64_t nonce_ = 0;
   Duration lease_, busy_, idle_;
@@ -166,6 +170,7 @@ class DroneCore {
 inline constexpr Duration kFirstStatusWait =
     std::chrono::seconds(2);                                      // for re-attached shims, before the Hello
 inline constexpr Duration kShimLeaves = std::chrono::seconds(5);  // after a verdict; then it is killed
+inline constexpr std::size_t kBeatsRemembered = 1024;             // unanswered: more than any lease has
 inline constexpr Duration kStopWait = std::chrono::seconds(10);   // for the delivery of what was stopped
 
 // Full jitter: anything from nothing to a ceiling that doubles with each try. `jitter` is in [0, 1).

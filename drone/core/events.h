@@ -67,6 +67,7 @@ struct SpoolDamaged {
   Epoch epoch;
   Seq last_good;
   std::string problem;
+  bool trimmed = false;  // the records were acknowledged once and deleted
 };
 
 // ---- attempts ----
@@ -128,6 +129,10 @@ struct SendRecords {
   Seq from, to;
   std::size_t max_bytes = 0;
 };
+struct TrimSpool {  // what the queen has stored is not needed any more
+  Epoch epoch;
+  Seq acked;
+};
 struct StartAttempt {  // answered by Started or StartFailed
   Assign assign;
 };
@@ -153,10 +158,10 @@ struct Exit {
 
 }  // namespace effect
 
-using Effect =
-    std::variant<effect::OpenControl, effect::CloseControl, effect::OpenBulk, effect::CloseBulk,
-                 effect::SendControl, effect::SendRecords, effect::StartAttempt, effect::GrantShim,
-                 effect::CancelShim, effect::KillTree, effect::DeleteAttempt, effect::Note, effect::Exit>;
+using Effect = std::variant<effect::OpenControl, effect::CloseControl, effect::OpenBulk, effect::CloseBulk,
+                            effect::SendControl, effect::SendRecords, effect::TrimSpool, effect::StartAttempt,
+                            effect::GrantShim, effect::CancelShim, effect::KillTree, effect::DeleteAttempt,
+                            effect::Note, effect::Exit>;
 
 struct Effects {
   std::vector<Effect> list;  // to be performed in this order

@@ -72,6 +72,7 @@ struct ShimLost {
   Epoch epoch;
   Seq last;
   std::string detail;
+  bool trimmed = false;  // what the queen asks for was acknowledged once and is deleted
 };
 using ControlUp = std::variant<Hello, Info, Heartbeat, Accept, Reject, Held, ShimLost>;
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,13 +11,17 @@
 #include "absl/status/status.h"
 #include "common/base/limits.h"
 #include "common/base/status_macros.h"
+#include "common/journal/record.h"
 #include "common/process/spawn.h"
 
 namespace waggle::shim {
 namespace {
 
 constexpr std::size_t kWakeBytes =
-    256 * limits::kKiB;                  // read per wake-up, so that frames and timers get their turn
+    256 * limits::kKiB;  // read per wake-up, so that frames and timers get their turn
+// What was read when the disk turned out to be full must fit into the reserve, with room for the last
+// records.
+static_assert(kWakeBytes + 2 * limits::kRecordPayload <= limits::kSpoolReserve / 4 * 3);
 constexpr int kPipeBytes = 1024 * 1024;  // fewer wake-ups for a busy job
 
 absl::Status MakePipe(UniqueFd* read, UniqueFd* write) {
@@ -67,7 +72,7 @@ void Command::Read(bool out_ready, bool err_ready, Time now, const OnOutput& on_
       } else {
         last_output_ = now;
         on_output(static_cast<Stream>(i), std::string_view(buffer, static_cast<std::size_t>(n)));
-        budget -= std::min(budget, static_cast<std::size_t>(n));
+        budget -= std::min(budget, static_cast<std::size_t>(n) + journal::kHeaderBytes);
         // A short read has emptied the pipe; after the process' end the next one is the end of file.
         if (n < static_cast<ssize_t>(sizeof buffer) && !exited_) ready[i] = false;
       }
@@ -79,6 +84,15 @@ void Command::Exited(int wait_status, Time now) {
   exited_ = true;
   exited_at_ = now;
   wait_status_ = wait_status;
+}
+
+std::size_t Command::unread() const {
+  std::size_t sum = 0;
+  for (const UniqueFd& pipe : pipes_) {
+    int bytes = 0;
+    if (pipe.valid() && ::ioctl(pipe.get(), FIONREAD, &bytes) == 0) sum += static_cast<std::size_t>(bytes);
+  }
+  return sum;
 }
 
 std::optional<Time> Command::quiet_deadline() const {

@@ -41,6 +41,8 @@ class Command {
   void Read(bool out_ready, bool err_ready, Time now, const OnOutput& on_output);
   void Exited(int wait_status, Time now);
 
+  bool exited() const { return exited_; }
+  std::size_t unread() const;  // bytes in its pipes
   bool done() const { return exited_ && !pipes_[0].valid() && !pipes_[1].valid(); }
   // When the quiet pipes are to be given up; nullopt while the process runs or no pipe is open.
   std::optional<Time> quiet_deadline() const;

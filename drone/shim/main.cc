@@ -5,6 +5,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <string>
+
+#include "common/base/version.h"
 #include "common/process/tree.h"
 #include "drone/shim/supervisor.h"
 
@@ -28,6 +31,10 @@ bool IsListening(int fd) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc == 2 && ::strcmp(argv[1], "--version") == 0) {
+    ::printf("waggle-shim %s\n", std::string(waggle::kVersion).c_str());
+    return waggle::exit_code::kOk;
+  }
   if (argc != 3 || ::strcmp(argv[1], "--dir") != 0 || argv[2][0] != '/') {
     ::fprintf(
         stderr,

@@ -109,6 +109,9 @@ class FrameReader {
 // Files of an attempt directory.
 inline constexpr std::string_view kSocketName = "shim.sock";
 inline constexpr std::string_view kSpoolPrefix = "spool";
+// Allocated space for the last records of an attempt on a full disk; becomes a segment of the spool when
+// needed.
+inline constexpr std::string_view kReserveName = "reserve";
 inline constexpr std::string_view kShimLog = "shim.log";  // the shim's own stderr
 
 }  // namespace waggle::shim

@@ -38,6 +38,20 @@ bool Sequence::PhaseOver() const {
   return in_cleanup_ ? cleanup_stopped_ : halted();
 }
 
+bool Sequence::RunsMore() const {
+  if (inside_ && !PhaseOver()) {
+    const bool checkout = kPhases[index_] == Phase::kPrepare && plan_.checkout && !checkout_started_;
+    if (checkout || step_ < plan_.steps[index_]) return true;
+  }
+  int index = inside_ ? index_ + 1 : index_;
+  while (std::optional<Phase> phase = FirstFrom(index)) {
+    index = static_cast<int>(*phase);
+    if (plan_.steps[index] > 0 || (*phase == Phase::kPrepare && plan_.checkout)) return true;
+    ++index;
+  }
+  return false;
+}
+
 Sequence::Action Sequence::Next() {
   if (!inside_) {
     std::optional<Phase> phase = FirstFrom(index_);

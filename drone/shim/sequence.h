@@ -57,6 +57,8 @@ class Sequence {
   void StopCleanup() { cleanup_stopped_ = true; }
 
   bool stopped() const { return reason_ != Reason::kNone; }
+  // Whether Next() may still ask for a step or the checkout.
+  bool RunsMore() const;
   // The outcome is decided: only cleanup is left.
   bool halted() const { return failed_.has_value() || stopped(); }
   bool granted() const { return granted_; }

@@ -31,6 +31,7 @@ class Spool {
   absl::Status Flush();
 
   bool pending() const { return !batch_.empty(); }
+  std::size_t pending_bytes() const { return batch_.size(); }
   Seq last() const { return flushed_; }  // in the journal
   Seq next() const { return Seq(last_.value() + 1); }
   std::uint64_t output_bytes() const { return out_.bytes() + err_.bytes(); }

@@ -70,7 +70,8 @@ void Supervisor::ApplyDefaults() {
 }
 
 bool Supervisor::Open() {
-  auto writer = journal::Writer::Create({directory_, std::string(kSpoolPrefix)}, start_->epoch);
+  auto writer = journal::Writer::Create({directory_, std::string(kSpoolPrefix)}, start_->epoch,
+                                        limits::kSpoolSegment, /*syncs=*/start_->type != JobType::kTest);
   if (!writer.ok()) {
     ::fprintf(stderr, "waggle-shim: the spool cannot be made: %s\n", writer.status().ToString().c_str());
     return false;
@@ -199,6 +200,20 @@ void Supervisor::AwaitGrant() {
   Report();
 }
 
+// A script has to be written first: that waits for space as the job's output does.
+absl::StatusOr<StepSetup> Supervisor::PrepareWithSpace(const Step& step, Phase phase) {
+  const std::string script = absl::StrCat(directory_, "/tmp/step-", command_number_, ".sh");
+  const bool decided = Decided();
+  const Time patience = now_ + kSpacePatience;
+  for (;;) {
+    auto setup = PrepareStep(*start_, step, phase, script);
+    if (!absl::IsResourceExhausted(setup.status()) || (decided && now_ >= patience)) return setup;
+    Flush();
+    PumpUntil([&] { return Decided() != decided || cleanup_ended_; }, now_ + kRetryFlush);
+    if (Decided() != decided || cleanup_ended_) return setup;
+  }
+}
+
 void Supervisor::RunStep(Phase phase, std::size_t index) {
   const Step& step = start_->phases[static_cast<int>(phase)][index];
   command_number_ = next_command_++;
@@ -210,8 +225,7 @@ void Supervisor::RunStep(Phase phase, std::size_t index) {
           .name = step.name, .display = DisplayOf(step), .silent = step.silent, .wall = WallNow()}));
 
   journal::CommandEnd end;
-  auto setup =
-      PrepareStep(*start_, step, phase, absl::StrCat(directory_, "/tmp/step-", command_number_, ".sh"));
+  auto setup = PrepareWithSpace(step, phase);
   if (!setup.ok()) {
     end.error = absl::StrCat("the drone could not prepare the command: ", setup.status().message());
     end.exit_code = kCannotRun;
@@ -219,6 +233,7 @@ void Supervisor::RunStep(Phase phase, std::size_t index) {
   } else {
     end.exit_code = RunPrepared(*std::move(setup), step, &end);
   }
+  DeclareDropped();
   if (silent_)
     Add(Kind::kComment, command_number_, absl::StrCat("output withheld: ", withheld_bytes_, " bytes"));
   end.duration_nanos = static_cast<std::uint64_t>((now_ - began).count());
@@ -274,7 +289,15 @@ void Supervisor::OnOutput(Stream stream, std::string_view bytes) {
   if (command_number_ == kNoCommand) {
     // The checkout's words are the drone's, not the job's: they are told beside the output, never as part of
     // it.
-    last_line_.Feed(bytes, [this](std::string_view line) { Add(Kind::kComment, kNoCommand, line); });
+    last_line_.Feed(bytes, [this](std::string_view line) {
+      if (!in_reserve_) Add(Kind::kComment, kNoCommand, line);
+    });
+    return;
+  }
+  if (in_reserve_ && (dropped_bytes_ > 0 ||
+                      writer_->position() + spool_->pending_bytes() + bytes.size() + journal::kHeaderBytes >
+                          kOutputInReserve)) {
+    dropped_bytes_ += bytes.size();
     return;
   }
   if (log_full_) return;

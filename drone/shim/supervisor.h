@@ -9,6 +9,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/fd.h"
+#include "common/base/limits.h"
 #include "common/journal/events.h"
 #include "common/journal/writer.h"
 #include "drone/shim/command.h"
@@ -22,6 +23,13 @@
 
 namespace waggle::shim {
 
+inline constexpr Duration kRetryFlush =
+    std::chrono::milliseconds(200);  // a full disk is looked at again so often
+// Behind so much output in its reserve an attempt drops the rest: the last records need the room.
+inline constexpr std::size_t kOutputInReserve = limits::kSpoolReserve - 2 * limits::kRecordPayload;
+// Of an attempt that ends: the queen may be about to free some space.
+inline constexpr Duration kSpacePatience = std::chrono::seconds(2);
+
 // Leads one attempt from the Start frame to the final record. Single-threaded: Run() is straight-line code
 // that follows the Sequence; whenever it has to wait it calls Pump(), one turn of the event loop (poll over
 // the socket, SIGCHLD, one boot-clock timer and the pipes of the running command), which also serves the
@@ -30,6 +38,8 @@ namespace waggle::shim {
 //
 // The daemon may come and go; only the spool matters. A spool without space blocks the job's pipes until
 // there is some; any other spool error kills the tree and ends the process with exit_code::kStorageFailure.
+// Once the outcome is decided nothing waits for space any more: the last records go into the reserve of the
+// attempt, and what is still printed is counted, dropped, and declared by a marker.
 class Supervisor {
  public:
   Supervisor(std::string directory, int listen_fd);
@@ -48,6 +58,7 @@ class Supervisor {
   void RunCheckout();
   void AwaitGrant();
   void RunStep(Phase phase, std::size_t index);
+  absl::StatusOr<StepSetup> PrepareWithSpace(const Step& step, Phase phase);
   std::int32_t RunPrepared(StepSetup setup, const Step& step, journal::CommandEnd* end);
   void Finish();
   journal::Final MakeFinal();
@@ -67,11 +78,15 @@ class Supervisor {
   void OnOutput(Stream stream, std::string_view bytes);
   void StopFor(Reason reason, const std::string& sentence);
   bool CanStop() const;
+  bool Decided() const;        // the outcome does not change any more
+  bool WaitsForSpace() const;  // instead of taking the reserve
 
   // Records.
   void Add(journal::Kind kind, std::uint32_t command, std::string_view payload);
   void Flush();   // tries; without space the batch stays and a timer tries again
   void Settle();  // pumps until everything is in the spool
+  absl::Status FlushIntoReserve();
+  void DeclareDropped();  // the marker behind output that was dropped
   void Sync();
   void Report();  // Status frame
   [[noreturn]] void Fail(const absl::Status& status);
@@ -86,6 +101,7 @@ class Supervisor {
   std::optional<Time> armed_;
   std::optional<Time> wait_deadline_;  // of the PumpUntil in progress
   std::optional<Time> retry_flush_;    // the spool had no space
+  Time blocked_since_;                 // while retry_flush_ is set
 
   // The attempt.
   std::optional<Start> start_;
@@ -104,6 +120,8 @@ class Supervisor {
   std::uint32_t command_number_ = journal::kNoCommand;
   bool silent_ = false;
   std::uint64_t withheld_bytes_ = 0;
+  bool in_reserve_ = false;  // the spool goes on in the reserve
+  std::uint64_t dropped_bytes_ = 0;
   LastLine last_line_;  // of the checkout
   std::uint32_t next_command_ = 0;
 

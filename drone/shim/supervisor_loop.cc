@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/limits.h"
+#include "common/base/status_macros.h"
 #include "drone/shim/supervisor.h"
 
 // The event loop of the shim: everything in here returns quickly, and only Pump() waits.
@@ -20,7 +21,6 @@ using namespace std::chrono_literals;
 using journal::Kind;
 using journal::kNoCommand;
 
-constexpr Duration kRetryFlush = 200ms;  // a full disk is looked at again this often
 constexpr Time kNever = Time::max();
 
 // "10 min", "2 s", "300 ms": limits as people set them.
@@ -218,17 +218,48 @@ void Supervisor::Flush() {
   if (!spool_ || !spool_->pending()) return;
   const bool was_blocked = retry_flush_.has_value();
   absl::Status flushed = spool_->Flush();
-  if (flushed.ok()) {
-    retry_flush_.reset();
-    connection_.Send(Watermark{spool_->last().value()});
-  } else if (absl::IsResourceExhausted(flushed)) {
-    retry_flush_ = now_ + kRetryFlush;
-    if (was_blocked) return;
-    ::fprintf(stderr, "waggle-shim: no space for the log, the job waits until there is: %s\n",
-              flushed.ToString().c_str());
-  } else {
-    Fail(flushed);
+  if (absl::IsResourceExhausted(flushed) && !in_reserve_) {
+    if (!was_blocked) {
+      blocked_since_ = now_;
+      ::fprintf(stderr, "waggle-shim: no space for the log, the job waits until there is: %s\n",
+                flushed.ToString().c_str());
+    }
+    if (WaitsForSpace() || now_ < blocked_since_ + kSpacePatience) {
+      retry_flush_ = now_ + kRetryFlush;
+      return;
+    }
+    flushed = FlushIntoReserve();
   }
+  if (!flushed.ok()) Fail(flushed);
+  retry_flush_.reset();
+  if (was_blocked && command_) command_->TouchOutput(now_);  // its pipes were not quiet, they were not read
+  connection_.Send(Watermark{spool_->last().value()});
+}
+
+bool Supervisor::Decided() const {
+  return sequence_->halted() || in_cleanup_;
+}
+
+// Not for the rest of a last command that has ended, if the reserve takes all of it.
+bool Supervisor::WaitsForSpace() const {
+  if (Decided()) return false;
+  if (sequence_->RunsMore()) return true;
+  return command_ &&
+         !(command_->exited() && spool_->pending_bytes() + command_->unread() <= kOutputInReserve);
+}
+
+// The batch that was read before the disk was full is in it too: nothing that was read by then is lost.
+absl::Status Supervisor::FlushIntoReserve() {
+  in_reserve_ = true;
+  RETURN_IF_ERROR(writer_->RollInto(absl::StrCat(directory_, "/", std::string(kReserveName))));
+  ::fprintf(stderr, "waggle-shim: still no space: the end of the log goes into the reserve\n");
+  return spool_->Flush();
+}
+
+void Supervisor::DeclareDropped() {
+  if (dropped_bytes_ == 0) return;
+  Add(Kind::kMarker, command_number_,
+      Encode(journal::Gap{std::exchange(dropped_bytes_, 0), "the drone's disk was full"}));
 }
 
 void Supervisor::Settle() {

@@ -113,5 +113,13 @@ TEST(Record, DecodesTheFirstOfSeveral) {
   EXPECT_EQ(view.payload, "one\n");
 }
 
+TEST(Record, NanosBetweenHoldsForAnyTimes) {
+  EXPECT_EQ(NanosBetween(3, 10), 7);
+  EXPECT_EQ(NanosBetween(10, 3), 0);
+  EXPECT_EQ(NanosBetween(-5, 5), 10);
+  EXPECT_EQ(NanosBetween(INT64_MIN, INT64_MAX), INT64_MAX);
+  EXPECT_EQ(NanosBetween(INT64_MAX, INT64_MIN), 0);
+}
+
 }  // namespace
 }  // namespace waggle::journal

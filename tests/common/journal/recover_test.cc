@@ -171,6 +171,16 @@ TEST_F(RecoverTest, AMissingFirstSegment) {
   ExpectGoesOn("");
 }
 
+TEST_F(RecoverTest, SeveralMissingFirstSegments) {
+  WholeLog();
+  std::filesystem::remove(Segment(0));
+  std::filesystem::remove(Segment(1));
+  test::WriteText(at().Index(), "");  // every journal of several segments has one
+  Recover();
+  EXPECT_EQ(writer_->last(), Seq());
+  ExpectGoesOn("");
+}
+
 TEST_F(RecoverTest, AnotherAttemptsSegmentIsNotOurs) {
   Create();
   AppendLines(30);

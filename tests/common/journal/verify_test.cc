@@ -101,7 +101,7 @@ TEST_F(VerifyTest, CutAtARecordBorder) {
 TEST_F(VerifyTest, AMissingSegment) {
   WholeLog();
   std::filesystem::remove(Segment(1));
-  ExpectProblem("no final record");
+  ExpectProblem("001 is missing, later ones are there");
 }
 
 TEST_F(VerifyTest, TornTailAndGarbageBehindTheFinal) {

@@ -51,8 +51,8 @@ class AttemptsTest : public testing::Test {
     auto highest = HighestEpoch::Open(layout_);
     ASSERT_TRUE(highest.ok());
     attempts_ = std::make_unique<Attempts>(
-        Attempts::Config{layout_, host_, shim}, std::move(*highest), poller_.get(), janitor_.get(),
-        [this](drone::Event event) { events_.push_back(std::move(event)); },
+        Attempts::Config{layout_, host_, shim, shim_answers_}, std::move(*highest), poller_.get(),
+        janitor_.get(), [this](drone::Event event) { events_.push_back(std::move(event)); },
         [this](drone::effect::Note note) { notes_.push_back(note.text); });
     attempts_->Recover();
   }
@@ -132,6 +132,7 @@ class AttemptsTest : public testing::Test {
   std::vector<drone::Event> events_;
   std::vector<std::string> notes_;
   Seq last_;
+  Duration shim_answers_ = Attempts::kShimAnswers;
 };
 
 TEST_F(AttemptsTest, RunsToItsEndAndIsDeleted) {
@@ -322,6 +323,21 @@ TEST_F(AttemptsTest, WhatCannotStartSaysWhyAndLeavesNothing) {
   EXPECT_THAT(failed->reason, HasSubstr("no-helper is missing"));
   EXPECT_FALSE(Exists(layout_.Attempt(kEpoch)));
   EXPECT_FALSE(Exists(layout_.Work() + "/12-1"));
+}
+
+TEST_F(AttemptsTest, AShimThatSaysNothingIsKilledAndSaidToBeHung) {
+  const std::string shim = dir_ / "shim.sh";
+  test::WriteText(shim, "#!/bin/sh\nexec sleep 1000\n");
+  ::chmod(shim.c_str(), 0755);
+  shim_answers_ = 200ms;
+  Up(shim);
+  Start("echo hello");
+  ASSERT_TRUE(Next<drone::event::Started>());
+  auto gone = Next<drone::event::ShimGone>();
+  ASSERT_TRUE(gone);
+  EXPECT_EQ(gone->held.state, HeldState::kLost);
+  EXPECT_THAT(gone->detail, HasSubstr(shim + " was started and said nothing for 200 ms, so it was killed"));
+  EXPECT_TRUE(test::Eventually([&] { return test::ProcessesNaming(layout_.Attempt(kEpoch)).empty(); }));
 }
 
 TEST_F(AttemptsTest, ASocketThatAnswersWithNonsenseEndsNothingButItself) {

@@ -298,5 +298,21 @@ TEST_F(AttemptsTest, DetachLeavesAtOnceAndTouchesNothing) {
   EXPECT_TRUE(said_.empty());
 }
 
+// Found by the simulation: the queen's verdict on an attempt that she had fenced freed a slot whose tree
+// still lived.
+TEST_F(AttemptsTest, AVerdictOnAFencedAttemptDoesNotFreeItsSlot) {
+  Connect();
+  Run(1);
+  Run(2);
+  Hear(Fenced{Epoch(1)});
+  EXPECT_EQ(Count<effect::KillTree>(), 1u);
+  Hear(Verdict{Epoch(1), JobState::kErrored});
+  EXPECT_EQ(core_.running(), 2u);
+  AssignOnly(3);
+  EXPECT_EQ(Count<effect::StartAttempt>(), 0u);  // waits for the slot
+  Gone(1, HeldState::kLost, 3);
+  EXPECT_EQ(Count<effect::StartAttempt>(), 1u);
+}
+
 }  // namespace
 }  // namespace waggle::drone

@@ -188,6 +188,21 @@ TEST_F(BulkTest, ADamagedSpoolEndsTheAttemptAtItsLastGoodRecord) {
   EXPECT_THAT(Sent<ShimLost>()[0].detail, HasSubstr("byte 99"));
 }
 
+TEST_F(BulkTest, AQueenThatLostWhatSheAcknowledgedIsToldSo) {
+  Connect();
+  Run(1);
+  Watermark(1, 10);
+  Step(event::SpoolDamaged{Epoch(1), Seq(3), "record 4 is deleted", /*trimmed=*/true});
+  EXPECT_EQ(Count<effect::KillTree>(), 1u);
+  Status(1, HeldState::kFinished,
+         12);  // it ended by itself before the kill: its log is incomplete all the same
+  Gone(1, HeldState::kFinished, 12);
+  ASSERT_EQ(Sent<ShimLost>().size(), 1u);
+  EXPECT_EQ(Sent<ShimLost>()[0].last, Seq(3));
+  EXPECT_TRUE(Sent<ShimLost>()[0].trimmed);
+  EXPECT_THAT(Sent<ShimLost>()[0].detail, HasSubstr("lost records that it had acknowledged"));
+}
+
 TEST_F(BulkTest, DeletingAnAttemptGivesItsWindowBack) {
   Connect();
   Run(1);

@@ -1,3 +1,5 @@
+#include <gmock/gmock.h>
+
 #include "tests/drone/core/core_fixture.h"
 
 namespace waggle::drone {
@@ -93,12 +95,28 @@ TEST_F(LinkTest, SilenceForALeaseIsALostLink) {
   ComeBack();
 }
 
-TEST_F(LinkTest, AnyMessageProvesLife) {
+// Found by the simulation: counted from the answer, a late one let the drone believe in a lease that its
+// queen had long seen end.
+TEST_F(LinkTest, TheLeaseCountsFromWhenTheAnsweredHeartbeatWasSent) {
+  Connect();
+  SleepFor(15s);
+  ASSERT_EQ(Sent<Heartbeat>().size(), 1u);
+  const Time sent = now_;
+  const std::uint64_t nonce = Sent<Heartbeat>()[0].nonce;
+  SleepFor(12s);
+  Hear(HeartbeatAck{nonce});
+  SleepFor(10s);
+  EXPECT_TRUE(core_.connected());
+  Hear(QueryInfo{});  // says nothing about what the queen heard of this drone
+  while (Count<effect::CloseControl>() == 0) Sleep();
+  EXPECT_EQ(now_, sent + 30s);
+}
+
+TEST_F(LinkTest, AnsweredHeartbeatsKeepTheLease) {
   Connect();
   for (int i = 0; i < 10; ++i) {
-    SleepFor(20s);
-    Hear(QueryInfo{});
-    EXPECT_EQ(Sent<Info>().size(), 1u);
+    while (Sent<Heartbeat>().empty()) Sleep();
+    Hear(HeartbeatAck{Sent<Heartbeat>()[0].nonce});
   }
   EXPECT_TRUE(core_.connected());
 }
@@ -252,13 +270,47 @@ TEST_F(LinkTest, AnotherProtocolIsAnErrorAndNotALoop) {
   EXPECT_EQ(All<effect::Exit>().at(0).code, 1);
 }
 
-TEST_F(LinkTest, MessagesBeforeWelcomeAndASecondWelcomeAreIgnored) {
+TEST_F(LinkTest, AMessageBeforeWelcomeEndsTheSession) {
   Begin();
   AssignOnly(3);
   EXPECT_EQ(Count<effect::StartAttempt>(), 0u);
+  EXPECT_EQ(Count<effect::CloseControl>(), 1u);
+  EXPECT_FALSE(core_.connected());
+  EXPECT_EQ(wake_, now_ + limits::kBackoffMax) << "a queen that always does so is not asked in a tight loop";
+  ComeBack();
   WelcomeWith();
+  EXPECT_TRUE(core_.connected());
+}
+
+TEST_F(LinkTest, ASecondWelcomeEndsTheSessionAndTheAttemptsGoOn) {
+  Connect();
+  Run(3);
   WelcomeWith();
+  EXPECT_EQ(Count<effect::CloseControl>(), 1u);
+  EXPECT_EQ(Count<effect::KillTree>(), 0u);
   EXPECT_EQ(Count<effect::OpenBulk>(), 0u);
+  EXPECT_FALSE(core_.connected());
+  EXPECT_EQ(core_.running(), 1u);
+}
+
+TEST_F(LinkTest, AnAssignmentWithoutAnEpochEndsTheSession) {
+  Connect();
+  AssignOnly(0);
+  EXPECT_EQ(Count<effect::StartAttempt>(), 0u);
+  EXPECT_FALSE(core_.connected());
+}
+
+TEST_F(LinkTest, AnOldEpochIsNotStartedAgain) {
+  Connect();
+  Run(7);
+  for (std::uint64_t old : {1, 6}) {
+    AssignOnly(old);
+    EXPECT_EQ(Count<effect::StartAttempt>(), 0u);
+    ASSERT_EQ(Sent<Reject>().size(), 1u);
+    EXPECT_THAT(Sent<Reject>()[0].reason, testing::HasSubstr("not newer than 7"));
+  }
+  AssignOnly(8);
+  EXPECT_EQ(Count<effect::StartAttempt>(), 1u);
 }
 
 TEST_F(LinkTest, ZeroAndNegativeTimesOfAWelcomeFallBackToTheDefaults) {

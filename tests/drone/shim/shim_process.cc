@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -12,7 +13,9 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/limits.h"
 #include "common/journal/reader.h"
+#include "common/journal/reserve.h"
 #include "common/process/cgroup.h"
 #include "common/process/tree.h"
 #include "gtest/gtest.h"
@@ -57,6 +60,8 @@ std::string Describe(const Record& r) {
       return "comment " + r.payload;
     case Kind::kWarning:
       return "warning " + journal::DecodeWarning(r.payload)->title;
+    case Kind::kMarker:
+      return "marker " + number;
     case Kind::kFinal:
       return "final";
     default:
@@ -84,9 +89,16 @@ Step Script(std::string text, std::string name) {
   return step;
 }
 
-ShimProcess::ShimProcess() {
+ShimProcess::ShimProcess(const std::string& disk) {
   std::string path = "/tmp/shim_test_XXXXXX";
   dir_ = ::mkdtemp(path.data());
+  if (!disk.empty()) {
+    mounted_ = ::mount("tmpfs", dir_.c_str(), "tmpfs", 0, disk.c_str()) == 0;
+    EXPECT_TRUE(mounted_) << "a tmpfs cannot be mounted: " << std::strerror(errno)
+                          << "; this test has to run as root";
+  }
+  const std::string reserve = absl::StrCat(dir_, "/", std::string(kReserveName));
+  EXPECT_TRUE(journal::MakeReserve(reserve, limits::kSpoolReserve).ok());
   listen_.Reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_un address = Address(absl::StrCat(dir_, "/", std::string(kSocketName)));
   EXPECT_EQ(::bind(listen_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
@@ -114,6 +126,9 @@ ShimProcess::~ShimProcess() {
   auto cgroup = process::Cgroup::Adopt(process::AttemptCgroup(dir_));
   if (cgroup.ok()) {
     EXPECT_TRUE((*cgroup)->Remove(10s).ok());
+  }
+  if (mounted_) {
+    EXPECT_EQ(::umount2(dir_.c_str(), MNT_DETACH), 0);
   }
   if (::testing::Test::HasFailure()) return;  // the directory tells what happened
   process::SpawnOptions remove;
@@ -272,6 +287,13 @@ std::optional<journal::Final> ShimProcess::Final() const {
     EXPECT_EQ(final->last, records.back().header.seq);
   }
   return final;
+}
+
+std::uint64_t ShimProcess::Missing() const {
+  std::uint64_t missing = 0;
+  for (const std::string& payload : Texts(Kind::kMarker))
+    missing += journal::DecodeGap(payload)->missing_bytes;
+  return missing;
 }
 
 std::string ShimProcess::ShimLog() const {

@@ -23,7 +23,9 @@ struct Record {
 // deadline.
 class ShimProcess {
  public:
-  ShimProcess();
+  // With `disk` the directory is a file system of its own: options of a tmpfs mount, such as "size=2m". The
+  // reserve of the attempt is in it, as a daemon makes it.
+  explicit ShimProcess(const std::string& disk = "");
   ~ShimProcess();  // kills it if it still runs
 
   // A Start with a small environment, short escalation and the directories of this attempt.
@@ -60,6 +62,7 @@ class ShimProcess {
   std::vector<journal::CommandEnd> Ends() const;
   std::vector<std::string> Texts(journal::Kind kind) const;
   std::optional<journal::Final> Final() const;
+  std::uint64_t Missing() const;  // bytes that markers declare
 
   const std::string& dir() const { return dir_; }
   pid_t pid() const { return process_.pid; }
@@ -69,6 +72,7 @@ class ShimProcess {
   bool ReadMore(Time deadline);  // false: deadline or end
 
   std::string dir_;
+  bool mounted_ = false;
   UniqueFd listen_, peer_;
   process::Process process_;
   bool reaped_ = false;

@@ -1,0 +1,163 @@
+// A drone whose disk is full: its attempts still end, only it suffers, and it goes on when there is space
+// again.
+#include <errno.h>
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "tests/support/hive_fixture.h"
+
+namespace waggle::test {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string Yes(std::size_t size) {
+  std::string text;
+  while (text.size() < size) text += "y\n";
+  return text;
+}
+
+// One drone whose data directory is a small file system of its own.
+class DroneDisk : public HiveFixture {
+ protected:
+  void SetUp() override {
+    StartQueen();
+    ASSERT_EQ(::mkdir(Disk().c_str(), 0700), 0);
+    mounted_ = ::mount("tmpfs", Disk().c_str(), "tmpfs", 0, "size=24m") == 0;
+    ASSERT_TRUE(mounted_) << "a tmpfs cannot be mounted: " << std::strerror(errno)
+                          << "; this test has to run as root with CAP_SYS_ADMIN";
+    pid_ = StartDrone("bee").pid();
+  }
+  void TearDown() override {
+    HiveFixture::TearDown();
+    if (!mounted_) return;
+    EXPECT_EQ(::umount2(Disk().c_str(), MNT_DETACH), 0) << std::strerror(errno);
+  }
+
+  std::string Disk() const { return DroneData("bee"); }
+  std::string Foreign() const { return Disk() + "/foreign"; }
+
+  // Another program writes until nothing is left.
+  void FillDisk() {
+    const int file = ::open(Foreign().c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    ASSERT_GE(file, 0) << std::strerror(errno);
+    const std::string block(4096, 'x');
+    while (::write(file, block.data(), block.size()) > 0) {
+    }
+    EXPECT_EQ(errno, ENOSPC) << std::strerror(errno);
+    ::close(file);
+  }
+  void FreeDisk() { EXPECT_EQ(::unlink(Foreign().c_str()), 0) << std::strerror(errno); }
+
+  // Says "begun", waits for the gate "go", then prints more than the pipe takes.
+  std::string Flood() const {
+    return "echo begun\n" + AwaitFile(Gate("go")) + "(yes || true) | head -c 4000000\ntouch " +
+           temp_ / "flooded";
+  }
+  // The job has filled its pipe, and its shim holds a batch that it cannot write.
+  bool PipeIsFull() const {
+    for (pid_t pid : JobProcesses("bee")) {
+      const std::string io = ReadText("/proc/" + std::to_string(pid) + "/io");
+      const std::size_t at = io.find("wchar: ");
+      if (at != std::string::npos && std::atoll(io.c_str() + at + 7) >= 1'000'000) return true;
+    }
+    return false;
+  }
+  // Submits it and fills the disk under it. The first line reached the queen before.
+  std::uint64_t SubmitAndBlock(const Json& document) {
+    const std::uint64_t job = Submit(document);
+    EXPECT_TRUE(Eventually([&] { return Raw(job) == "begun\n"; }));
+    FillDisk();
+    Open("go");
+    EXPECT_TRUE(Eventually([&] { return PipeIsFull(); }));
+    return job;
+  }
+
+  // The log is whole and says how many bytes were read from the pipe and are not in it.
+  void ExpectDeclared(std::uint64_t job) {
+    ExpectVerified(job);
+    const std::string shown = Waggle({"logs", std::to_string(job)}).out;
+    EXPECT_NE(shown.find("the drone's disk was full"), std::string::npos)
+        << shown.substr(shown.size() - std::min<std::size_t>(shown.size(), 500));
+  }
+
+  void ExpectDroneWell() {
+    EXPECT_TRUE(Drone("bee").Running());
+    EXPECT_EQ(Drone("bee").pid(), pid_);
+    EXPECT_TRUE(Eventually([&] { return JobProcesses("bee").empty(); }));
+    EXPECT_TRUE(Eventually([&] { return Drones()[0]["used"] == 0; })) << Drones().dump(2);
+    const std::uint64_t next = Submit(TestJob({"echo next"}));
+    WaitForState(next, "passed");
+    EXPECT_EQ(Raw(next), "next\n");
+  }
+
+  bool mounted_ = false;
+  pid_t pid_ = 0;
+};
+
+TEST_F(DroneDisk, OutputLargerThanTheDiskPassesByteExact) {
+  const std::string noise = NoiseBytes(80'000'000, 5);
+  WriteText(temp_ / "noise", noise);
+  const std::uint64_t job = Submit(TestJob({"cat " + temp_ / "noise"}));
+  WaitForState(job, "passed", 120s);
+  EXPECT_TRUE(Raw(job) == noise) << "other bytes than the job printed";
+  ExpectVerified(job);
+  ExpectDroneWell();
+}
+
+TEST_F(DroneDisk, CancelEndsAJobThatIsBlockedByAFullDisk) {
+  const std::uint64_t job = SubmitAndBlock(TestJob({Flood()}));
+  EXPECT_EQ(Waggle({"cancel", std::to_string(job), "--now", "--reason", "no space"}).code, 0);
+  const Json facts = WaitForState(job, "canceled", 30s);
+  EXPECT_EQ(facts["detail"], "canceled by a local user: no space");
+  EXPECT_EQ(facts["attempts"].size(), 1u);
+  EXPECT_FALSE(Exists(temp_ / "flooded"));
+  ExpectDeclared(job);
+  FreeDisk();
+  ExpectDroneWell();
+}
+
+TEST_F(DroneDisk, TheWallLimitEndsAJobThatIsBlockedByAFullDisk) {
+  Json document = TestJob({Flood(), "echo never"});
+  document["cleanup"] = {Step("echo cleaned")};
+  document["limits"] = {{"wall_ms", 4000}};
+  const std::uint64_t job = SubmitAndBlock(document);
+  const Json facts = WaitForState(job, "errored", 30s);
+  EXPECT_EQ(facts["reason"], "timeout");
+  EXPECT_EQ(facts["attempts"].size(), 1u);
+  EXPECT_FALSE(Exists(temp_ / "flooded"));
+  ExpectDeclared(job);
+  FreeDisk();
+  ExpectDroneWell();
+}
+
+TEST_F(DroneDisk, AJobThatIsBlockedGoesOnWhenThereIsSpaceAgain) {
+  const std::uint64_t job = SubmitAndBlock(TestJob({Flood()}));
+  EXPECT_EQ(StateOf(job), "started");
+  FreeDisk();
+  WaitForState(job, "passed");
+  EXPECT_TRUE(Raw(job) == "begun\n" + Yes(4'000'000));
+  ExpectVerified(job);
+  ExpectDroneWell();
+}
+
+TEST_F(DroneDisk, AFullDiskRefusesJobsWithItsReason) {
+  FillDisk();
+  const std::uint64_t job = Submit(TestJob({"echo never"}));
+  EXPECT_TRUE(Eventually([&] {
+    return std::string(Show(job)["attempts"].dump()).find("disk is full") != std::string::npos;
+  })) << Show(job).dump(2);
+  FreeDisk();
+  ExpectDroneWell();
+}
+
+}  // namespace
+}  // namespace waggle::test
