@@ -1,5 +1,6 @@
 #include "common/base/fd.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -44,6 +45,59 @@ absl::Status WriteAll(int fd, std::span<const std::byte> data) {
 
 absl::Status WriteAll(int fd, std::string_view data) {
   return WriteAll(fd, std::as_bytes(std::span(data.data(), data.size())));
+}
+
+absl::Status PwriteAll(int fd, std::string_view data, std::uint64_t position, std::string_view path) {
+  while (!data.empty()) {
+    ssize_t n = ::pwrite(fd, data.data(), data.size(), static_cast<off_t>(position));
+    if (n < 0) {
+      if (errno == EINTR) continue;
+      return ErrnoStatus("append to", path);
+    }
+    data.remove_prefix(static_cast<std::size_t>(n));
+    position += static_cast<std::uint64_t>(n);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SyncData(int fd, std::string_view path) {
+  return ::fdatasync(fd) == 0 ? absl::OkStatus() : ErrnoStatus("sync", path);
+}
+
+absl::Status Truncate(int fd, std::uint64_t size, std::string_view path) {
+  return ::ftruncate(fd, static_cast<off_t>(size)) == 0 ? absl::OkStatus() : ErrnoStatus("truncate", path);
+}
+
+absl::StatusOr<UniqueFd> Duplicate(const UniqueFd& fd, std::string_view path) {
+  int copy = ::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0);
+  if (copy < 0) return ErrnoStatus("duplicate", path);
+  return UniqueFd(copy);
+}
+
+absl::StatusOr<std::uint64_t> FileSize(int fd) {
+  struct stat info;
+  if (::fstat(fd, &info) != 0) return ErrnoStatus("stat", "file");
+  return static_cast<std::uint64_t>(info.st_size);
+}
+
+bool FileExists(const std::string& path) {
+  return ::access(path.c_str(), F_OK) == 0;
+}
+
+absl::Status RemoveFile(const std::string& path) {
+  return ::unlink(path.c_str()) == 0 || errno == ENOENT ? absl::OkStatus() : ErrnoStatus("remove", path);
+}
+
+absl::StatusOr<std::vector<std::string>> ListDirectory(const std::string& path) {
+  DIR* directory = ::opendir(path.c_str());
+  if (directory == nullptr) return ErrnoStatus("list", path);
+  std::vector<std::string> names;
+  while (const dirent* entry = ::readdir(directory)) {
+    std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  ::closedir(directory);
+  return names;
 }
 
 absl::StatusOr<std::size_t> PreadFull(int fd, std::span<std::byte> buffer, off_t offset) {

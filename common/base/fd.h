@@ -3,14 +3,18 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
+// All that journals and log stores ask of a disk goes through this header: the simulation (tests/sim) links a
+// disk of its own in place of fd.cc.
 namespace waggle {
 
 // Owns one file descriptor; closes it. Closing never counts as syncing.
@@ -43,6 +47,24 @@ absl::StatusOr<UniqueFd> Open(const std::string& path, int flags, mode_t mode = 
 // Writes all of `data` or fails; short writes are continued, EINTR retried.
 absl::Status WriteAll(int fd, std::span<const std::byte> data);
 absl::Status WriteAll(int fd, std::string_view data);
+
+// All of `data` at `position`; what was written of it before an error stays. `path` is for the message.
+absl::Status PwriteAll(int fd, std::string_view data, std::uint64_t position, std::string_view path);
+
+// fdatasync(2). An error is final for the process: never retried, nothing behind it is durable.
+absl::Status SyncData(int fd, std::string_view path);
+
+absl::Status Truncate(int fd, std::uint64_t size, std::string_view path);
+
+// A second descriptor of the same open file, for a thread that may outlive the first.
+absl::StatusOr<UniqueFd> Duplicate(const UniqueFd& fd, std::string_view path);
+
+absl::StatusOr<std::uint64_t> FileSize(int fd);
+bool FileExists(const std::string& path);
+// Unlinks; OK when there is nothing.
+absl::Status RemoveFile(const std::string& path);
+// Names in a directory without "." and "..", in no order.
+absl::StatusOr<std::vector<std::string>> ListDirectory(const std::string& path);
 
 // Reads up to buffer.size() bytes at `offset`; fewer only at end of file. Returns the count.
 absl::StatusOr<std::size_t> PreadFull(int fd, std::span<std::byte> buffer, off_t offset);

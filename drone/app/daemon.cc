@@ -12,10 +12,12 @@
 
 #include <iterator>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/base/status_macros.h"
 #include "common/base/vocabulary.h"
+#include "common/process/spawn.h"
 #include "common/process/tree.h"
 
 namespace waggle::drone {
@@ -28,6 +30,34 @@ sigset_t HandledSignals() {
   ::sigemptyset(&set);
   for (int signal : {SIGTERM, SIGINT, SIGQUIT, SIGCHLD}) ::sigaddset(&set, signal);
   return set;
+}
+
+constexpr Duration kHelperAnswers = std::chrono::seconds(5);  // to the question for its version
+constexpr std::size_t kHelperOutput = 4096;
+
+// A helper that is missing, of another machine, or broken: said at the start, not by the first job.
+absl::Status CheckHelper(const std::string& path, const std::string& name) {
+  process::SpawnOptions options;
+  options.argv = {path, "--version"};
+  absl::StatusOr<process::Captured> answer = process::RunCaptured(options, "", kHelperAnswers, kHelperOutput);
+  std::string why;
+  if (absl::IsNotFound(answer.status())) {
+    why = "it is missing";
+  } else if (!answer.ok()) {
+    why = std::string(answer.status().message());
+  } else if (answer->exit_code != 0) {
+    why = absl::StrCat("asked for its version it ended with code ", answer->exit_code);
+  } else if (!absl::StartsWith(answer->out, name + " ")) {
+    why = "asked for its version it did not answer as the program it should be";
+  } else {
+    return absl::OkStatus();
+  }
+  // One that is only late may be in time at the next start.
+  return absl::Status(
+      absl::IsDeadlineExceeded(answer.status()) ? absl::StatusCode::kUnavailable
+                                                : absl::StatusCode::kFailedPrecondition,
+      absl::StrCat("cannot use ", path, ": ", why,
+                   "\nnext: install the drone and its helpers anew, from one package and for this machine"));
 }
 
 absl::StatusOr<std::string> BootId() {
@@ -87,6 +117,10 @@ absl::Status Daemon::Open() {
   config.host.helper = ExecutableDirectory() + "/waggle-git";
   config.host.mirrors = layout_.Mirrors();
   config.host.env = options_.env;
+  RETURN_IF_ERROR(CheckHelper(config.shim, "waggle-shim"));
+  if (absl::Status git = CheckHelper(config.host.helper, "waggle-git"); !git.ok()) {
+    spdlog::warn("jobs with a repository will fail here: {}", std::string(git.message()));
+  }
   RETURN_IF_ERROR(process::BecomeSubreaper());
   ASSIGN_OR_RETURN(attempt::HighestEpoch highest, attempt::HighestEpoch::Open(layout_));
   ASSIGN_OR_RETURN(poller_, attempt::Poller::Create());
@@ -162,8 +196,9 @@ void Daemon::Perform(effect::SendRecords& e) {
   absl::StatusOr<Seq> upto = attempts_->Read(e.epoch, e.from, e.to, e.max_bytes, &buffer);
   if (!upto.ok()) {
     const Seq good(e.from.value() - 1);
-    if (absl::IsDataLoss(upto.status())) {
-      Emit(event::SpoolDamaged{e.epoch, good, std::string(upto.status().message())});
+    const bool trimmed = absl::IsOutOfRange(upto.status());
+    if (trimmed || absl::IsDataLoss(upto.status())) {
+      Emit(event::SpoolDamaged{e.epoch, good, std::string(upto.status().message()), trimmed});
     } else {
       spdlog::warn("epoch {}: its spool cannot be read now: {}", e.epoch.value(),
                    std::string(upto.status().message()));

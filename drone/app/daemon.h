@@ -47,6 +47,7 @@ class Daemon {
   void Perform(effect::CloseBulk&) { link_->CloseBulk(); }
   void Perform(effect::SendControl& e) { link_->Send(e.message); }
   void Perform(effect::SendRecords& e);
+  void Perform(effect::TrimSpool& e) { attempts_->Trim(e.epoch, e.acked); }
   void Perform(effect::StartAttempt& e) { attempts_->Start(e.assign); }
   void Perform(effect::GrantShim& e) { attempts_->Grant(e.epoch); }
   void Perform(effect::CancelShim& e) { attempts_->Cancel(e.cancel); }

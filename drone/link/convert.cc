@@ -6,11 +6,19 @@
 #include <cstdio>
 #include <fstream>
 
+#include "common/base/text.h"
 #include "common/wire/enums.h"
 #include "waggle/v1/hive.pb.h"
 
 namespace waggle::drone {
 namespace {
+
+// Protobuf refuses a message with text that is not UTF-8 (or was cut within a character), and the queen with
+// it the session.
+std::string Text(std::string text) {
+  while (auto bad = FindBadByte(text, false)) text[bad->offset] = '?';
+  return text;
+}
 
 void Fill(const Held& held, v1::HeldAttempt* out) {
   out->set_epoch(held.epoch.value());
@@ -29,7 +37,7 @@ void Fill(const Held& held, v1::HeldAttempt* out) {
 void Fill(const Info& info, v1::Info* out) {
   out->set_speed(info.speed);
   out->set_capacity(info.capacity);
-  for (const auto& [name, value] : info.labels) (*out->mutable_labels())[name] = value;
+  for (const auto& [name, value] : info.labels) (*out->mutable_labels())[Text(name)] = Text(value);
 }
 
 Duration Millis(std::int64_t ms) {
@@ -81,13 +89,14 @@ struct Filler {
   }
   void operator()(const Reject& m) const {
     out->mutable_reject()->set_epoch(m.epoch.value());
-    out->mutable_reject()->set_reason(m.reason);
+    out->mutable_reject()->set_reason(Text(m.reason));
   }
   void operator()(const Held& m) const { Fill(m, out->mutable_status()->mutable_attempt()); }
   void operator()(const ShimLost& m) const {
     out->mutable_shim_lost()->set_epoch(m.epoch.value());
     out->mutable_shim_lost()->set_last_seq(m.last.value());
-    out->mutable_shim_lost()->set_detail(m.detail);
+    out->mutable_shim_lost()->set_detail(Text(m.detail));
+    out->mutable_shim_lost()->set_trimmed(m.trimmed);
   }
 };
 
@@ -125,6 +134,9 @@ std::optional<ControlDown> FromProto(v1::FromQueen& message, WallMillis received
       return ToWelcome(message.welcome());
     case v1::FromQueen::kAssign: {
       v1::Assign& assign = *message.mutable_assign();
+      // No queen gives these numbers, and none would take a Hello with them again.
+      constexpr std::uint64_t kHighestEpoch = std::uint64_t{1} << 62;
+      if (assign.epoch() == 0 || assign.epoch() > kHighestEpoch) return std::nullopt;
       return Assign{Epoch(assign.epoch()), assign.attempt(), std::move(*assign.mutable_document()), received};
     }
     case v1::FromQueen::kCancel: {

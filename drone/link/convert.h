@@ -26,7 +26,8 @@ void ToProto(const Hello& hello, v1::Hello* out);  // what the core knows of it
 // REQUIRES: not a Hello.
 void ToProto(const ControlUp& message, const Vitals& vitals, v1::FromDrone* out);
 
-// nullopt: a message this drone does not know, from a newer queen; it is passed over.
+// nullopt: a message this drone does not know, from a newer queen, or an epoch that no queen gives; it is
+// passed over.
 std::optional<ControlDown> FromProto(v1::FromQueen& message, WallMillis received);
 std::optional<BulkDown> FromProto(const v1::BulkDown& message);
 

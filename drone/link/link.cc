@@ -84,6 +84,9 @@ event::ControlLost::Why WhyOf(const grpc::Status& status) {
 }
 
 std::string TextOf(const grpc::Status& status) {
+  if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) {
+    return "what answers there is no queen: it does not know waggle.v1.Hive";
+  }
   if (status.ok()) return "the queen ended the stream";
   return status.error_message().empty() ? "no reason was given" : status.error_message();
 }

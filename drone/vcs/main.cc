@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/fd.h"
 #include "common/base/status_macros.h"
+#include "common/base/version.h"
 #include "common/base/vocabulary.h"
 #include "drone/vcs/checkout.h"
 #include "drone/vcs/credentials.h"
@@ -66,6 +67,10 @@ int Report(const absl::Status& status) {
 
 int Main(const std::vector<std::string>& arguments) {
   ResetSignals();
+  if (arguments.size() == 1 && arguments[0] == "--version") {
+    std::printf("waggle-git %s\n", std::string(kVersion).c_str());
+    return exit_code::kOk;
+  }
   absl::StatusOr<Request> request = ParseRequest(arguments);
   if (!request.ok()) {
     Report(request.status());

@@ -3,8 +3,10 @@
 #include <grpcpp/support/status.h>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/limits.h"
 #include "common/journal/events.h"
 #include "proto/waggle_proto.h"
+#include "queen/core/said.h"
 
 namespace waggle::queen {
 
@@ -13,18 +15,30 @@ grpc::Status ToGrpc(const absl::Status& status) {
   return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
 }
 
+namespace {
+
+// Protobuf refuses text that is not UTF-8, and with it the whole message: rows and records may hold anything.
+std::string Line(std::string_view said) {
+  return Presentable(said, limits::kReasonBytes);
+}
+std::string Text(std::string_view said) {
+  return Presentable(said, limits::kRecordPayload, Shape::kText);
+}
+
+}  // namespace
+
 void ToProto(const JobRow& row, v1::Job* job) {
   job->set_id(row.id.value());
   job->set_run(row.run.value());
-  job->set_name(row.name);
+  job->set_name(Line(row.name));
   job->set_type(static_cast<v1::JobType>(row.type));
   job->set_state(static_cast<v1::JobState>(row.state));
   job->set_reason(std::string(Name(row.reason)));
-  job->set_detail(row.detail);
+  job->set_detail(Text(row.detail));
   job->set_priority(row.priority);
-  job->set_repo(row.repo);
-  job->set_branch(row.branch);
-  job->set_commit(row.commit);
+  job->set_repo(Line(row.repo));
+  job->set_branch(Line(row.branch));
+  job->set_commit(Line(row.commit));
   job->set_attempt(row.attempts);
   job->set_created_at(row.times.created);
   job->set_queued_at(row.times.queued);
@@ -35,19 +49,19 @@ void ToProto(const JobRow& row, v1::Job* job) {
   job->set_test_code(row.test_code);
   job->set_deploy_code(row.deploy_code);
   job->set_failed_code(row.failed_code);
-  job->set_failed_step(row.failed_step);
+  job->set_failed_step(Line(row.failed_step));
   job->set_cancel_requested(row.cancel_requested);
-  job->set_canceled_by(row.canceled_by);
-  job->set_drone(row.drone_name);
+  job->set_canceled_by(Line(row.canceled_by));
+  job->set_drone(Line(row.drone_name));
 }
 
 void ToProto(const AttemptRow& row, v1::Attempt* attempt) {
   attempt->set_number(row.number);
   attempt->set_epoch(row.epoch.value());
-  attempt->set_drone(row.drone_name);
+  attempt->set_drone(Line(row.drone_name));
   attempt->set_state(static_cast<v1::JobState>(row.state));
   attempt->set_reason(std::string(Name(row.reason)));
-  attempt->set_detail(row.detail);
+  attempt->set_detail(Text(row.detail));
   attempt->set_assigned_at(row.times.created);
   attempt->set_received_at(row.times.received);
   attempt->set_started_at(row.times.started);
@@ -56,20 +70,21 @@ void ToProto(const AttemptRow& row, v1::Attempt* attempt) {
   attempt->set_deploy_code(row.deploy_code);
   attempt->set_last_seq(row.last_seq);
   attempt->set_failed_code(row.failed_code);
-  attempt->set_failed_step(row.failed_step);
+  attempt->set_failed_step(Line(row.failed_step));
 }
 
 void ToProto(const DroneView& view, v1::Drone* drone) {
-  drone->set_name(view.row.name);
+  drone->set_name(Line(view.row.name));
   bool full = view.row.capacity > 0 && view.used >= view.row.capacity;
   drone->set_state(!view.connected ? "lost" : full ? "busy" : "ready");
-  drone->set_host(view.row.host);
-  drone->set_version(view.row.version);
+  drone->set_host(Line(view.row.host));
+  drone->set_version(Line(view.row.version));
   drone->set_speed(view.row.speed);
   drone->set_capacity(view.row.capacity);
   drone->set_used(view.used);
-  for (const auto& [label, value] : view.row.labels) (*drone->mutable_labels())[label] = value;
-  for (const auto& [name, version] : view.row.plugins) drone->add_plugins(absl::StrCat(name, "@", version));
+  for (const auto& [label, value] : view.row.labels) (*drone->mutable_labels())[Line(label)] = Line(value);
+  for (const auto& [name, version] : view.row.plugins)
+    drone->add_plugins(Line(absl::StrCat(name, "@", version)));
   for (JobId job : view.jobs) drone->add_jobs(job.value());
   drone->set_connected_at(view.connected_at);
   drone->set_last_seen_at(view.row.last_seen);
@@ -89,9 +104,9 @@ void FillCommand(const journal::RecordView& record, v1::CommandRecord* command) 
   command->set_phase(static_cast<v1::Phase>(record.header.phase));
   if (record.header.kind == journal::Kind::kCommandStart) {
     if (auto start = journal::DecodeCommandStart(record.payload)) {
-      command->set_name(start->name);
-      command->set_display(start->display);
-      command->set_plugin(start->plugin);
+      command->set_name(Line(start->name));
+      command->set_display(Text(start->display));
+      command->set_plugin(Line(start->plugin));
       command->set_started_at(start->wall);
     }
     command->set_exit_code(-1);
@@ -99,7 +114,7 @@ void FillCommand(const journal::RecordView& record, v1::CommandRecord* command) 
     command->set_exit_code(end->exit_code);
     command->set_signal(end->signal);
     command->set_duration_ms(Millis(end->duration_nanos));
-    command->set_error(end->error);
+    command->set_error(Text(end->error));
   }
 }
 
@@ -115,23 +130,23 @@ void FillEvent(const journal::RecordView& record, v1::Fragment* fragment) {
         phase->set_phase(static_cast<v1::Phase>(record.header.phase));
         phase->set_end(event->end);
         phase->set_code(event->code);
-        phase->set_next(event->next);
+        phase->set_next(Line(event->next));
         phase->set_ran_nothing(event->ran_nothing);
       }
       break;
     case journal::Kind::kWarning:
       if (auto event = journal::DecodeWarning(record.payload)) {
         v1::WarningRecord* warning = fragment->mutable_warning();
-        warning->set_plugin(event->plugin);
-        warning->set_title(event->title);
-        warning->set_description(event->description);
+        warning->set_plugin(Line(event->plugin));
+        warning->set_title(Line(event->title));
+        warning->set_description(Text(event->description));
         warning->set_major(event->major);
       }
       break;
     case journal::Kind::kMarker:
       if (auto event = journal::DecodeGap(record.payload)) {
         fragment->mutable_gap()->set_missing_bytes(event->missing_bytes);
-        fragment->mutable_gap()->set_reason(event->reason);
+        fragment->mutable_gap()->set_reason(Text(event->reason));
       }
       break;
     case journal::Kind::kFinal:
@@ -153,7 +168,7 @@ void ToProto(const journal::RecordView& record, std::uint64_t line, std::int64_t
                                                               : static_cast<std::int64_t>(header.command));
   fragment->set_line(line);
   fragment->set_offset(header.offset);
-  fragment->set_elapsed_ms(std::max<std::int64_t>(0, (header.boot_nanos - first_boot_nanos) / 1'000'000));
+  fragment->set_elapsed_ms(journal::NanosBetween(first_boot_nanos, header.boot_nanos) / 1'000'000);
   FillEvent(record, fragment);
 }
 

@@ -1,9 +1,13 @@
 // The drone's side of the wire: hostile until checked here.
+#include <cmath>
+#include <set>
+
 #include "absl/strings/str_cat.h"
 #include "common/base/limits.h"
 #include "common/base/status_macros.h"
 #include "proto/waggle_proto.h"
 #include "queen/api/convert.h"
+#include "queen/core/said.h"
 
 namespace waggle::queen {
 namespace {
@@ -13,9 +17,11 @@ absl::Status Bad(std::string_view field, std::string_view why) {
                                                  absl::string_view(why.data(), why.size())));
 }
 
+// What is shown in lists as it is.
 absl::Status CheckText(std::string_view field, const std::string& text, std::size_t limit) {
-  if (text.size() <= limit) return absl::OkStatus();
-  return Bad(field, absl::StrCat(text.size(), " bytes; at most ", limit));
+  if (text.size() > limit) return Bad(field, absl::StrCat(text.size(), " bytes; at most ", limit));
+  if (!IsPresentable(text)) return Bad(field, "has control characters");
+  return absl::OkStatus();
 }
 
 bool IsName(const std::string& name) {
@@ -75,14 +81,23 @@ absl::StatusOr<HeldAttempt> ReadAttempt(const v1::HeldAttempt& in) {
   return held;
 }
 
-absl::StatusOr<Event> ReadHello(const v1::Hello& in, ConnectionId connection, bool local) {
+absl::Status CheckProtocol(const v1::Hello& in) {
   constexpr std::uint32_t kProtocol = 1;
-  constexpr std::uint64_t kHighestEpoch = std::uint64_t{1} << 62;  // the store keeps signed numbers
-  if (in.protocol_min() > kProtocol || in.protocol_max() < kProtocol) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "the drone speaks protocol ", in.protocol_min(), " to ", in.protocol_max(), ", this queen speaks ",
-        kProtocol, "\nnext: upgrade the queen first (drones may be older, never newer)"));
+  if (in.protocol_min() > in.protocol_max()) {
+    return Bad("hello.protocol_min",
+               absl::StrCat(in.protocol_min(), " is above protocol_max ", in.protocol_max()));
   }
+  if (in.protocol_min() <= kProtocol && in.protocol_max() >= kProtocol) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "the drone speaks protocol ", in.protocol_min(), " to ", in.protocol_max(), ", this queen speaks ",
+      kProtocol,
+      in.protocol_min() > kProtocol ? "\nnext: upgrade the queen first (drones may be older, never newer)"
+                                    : "\nnext: upgrade the drone"));
+}
+
+absl::StatusOr<Event> ReadHello(const v1::Hello& in, ConnectionId connection, bool local) {
+  constexpr std::uint64_t kHighestEpoch = std::uint64_t{1} << 62;  // the store keeps signed numbers
+  RETURN_IF_ERROR(CheckProtocol(in));
   event::Hello hello;
   hello.connection = connection;
   hello.local = local;
@@ -94,6 +109,7 @@ absl::StatusOr<Event> ReadHello(const v1::Hello& in, ConnectionId connection, bo
     return Bad("hello.name", "must be 1 to 128 of [A-Za-z0-9._-], not starting with . or -");
   RETURN_IF_ERROR(CheckText("hello.host", in.host(), limits::kLabelBytes));
   RETURN_IF_ERROR(CheckText("hello.version", in.version(), limits::kNameBytes));
+  RETURN_IF_ERROR(CheckText("hello.boot_id", in.boot_id(), limits::kNameBytes));
   if (in.attempts_size() > static_cast<int>(limits::kAttemptsInHello)) {
     return Bad("hello.attempts",
                absl::StrCat(in.attempts_size(), " attempts; at most ", limits::kAttemptsInHello));
@@ -107,8 +123,12 @@ absl::StatusOr<Event> ReadHello(const v1::Hello& in, ConnectionId connection, bo
   if (in.has_info()) {
     ASSIGN_OR_RETURN(hello.info, ReadInfo(in.info()));
   }
+  std::set<Epoch> listed;
   for (const v1::HeldAttempt& attempt : in.attempts()) {
     ASSIGN_OR_RETURN(HeldAttempt held, ReadAttempt(attempt));
+    if (!listed.insert(held.epoch).second) {
+      return Bad("hello.attempts", absl::StrCat("epoch ", attempt.epoch(), " is listed twice"));
+    }
     hello.attempts.push_back(held);
   }
   return Event(std::move(hello));
@@ -130,21 +150,23 @@ absl::StatusOr<Event> FromProto(const v1::FromDrone& in, ConnectionId connection
     }
     case v1::FromDrone::kHeartbeat: {
       const v1::Heartbeat& beat = in.heartbeat();
+      const double load = std::isfinite(beat.load1()) && beat.load1() >= 0 ? beat.load1() : 0;
       return Event(event::Heartbeat{connection, beat.nonce(),
-                                    Vitals{beat.load1(), beat.memory_free_kib(), beat.disk_free_kib()}});
+                                    Vitals{load, beat.memory_free_kib(), beat.disk_free_kib()}});
     }
     case v1::FromDrone::kAccept:
       return Event(event::Accept{connection, Epoch(in.accept().epoch()), in.accept().received_at()});
     case v1::FromDrone::kReject:
       return Event(event::Reject{connection, Epoch(in.reject().epoch()),
-                                 in.reject().reason().substr(0, limits::kReasonBytes)});
+                                 Presentable(in.reject().reason(), limits::kReasonBytes)});
     case v1::FromDrone::kStatus: {
       ASSIGN_OR_RETURN(HeldAttempt held, ReadAttempt(in.status().attempt()));
       return Event(event::Status{connection, held});
     }
     case v1::FromDrone::kShimLost:
       return Event(event::ShimLost{connection, Epoch(in.shim_lost().epoch()), in.shim_lost().last_seq(),
-                                   in.shim_lost().detail().substr(0, limits::kReasonBytes)});
+                                   Presentable(in.shim_lost().detail(), limits::kReasonBytes),
+                                   in.shim_lost().trimmed()});
     case v1::FromDrone::MESSAGE_NOT_SET:
       break;
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 
 #include "queen/core/events.h"
 
@@ -12,7 +13,8 @@ class CorePort {
   virtual ~CorePort() = default;
   // False: the inbox is full or the queen stops. Events of the queen herself (a connection ended, a log is
   // complete) are always taken.
-  virtual bool Post(Event event) = 0;
+  // `hold` is let go when the core has dealt with the event: who posts bounds by it what is on its way.
+  virtual bool Post(Event event, std::shared_ptr<const void> hold = nullptr) = 0;
   // Posts make(id); `done` gets the answer once what it says is durable, on the writer thread: convert and
   // return. When the inbox is full or the queen stops the answer is an Unavailable status, possibly before
   // Ask returns.

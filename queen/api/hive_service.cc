@@ -17,6 +17,7 @@
 #include "common/rpc/outbox.h"
 #include "proto/waggle_proto.h"
 #include "queen/api/convert.h"
+#include "queen/api/in_flight.h"
 #include "waggle/v1/hive.grpc.pb.h"
 
 namespace waggle::queen {
@@ -26,6 +27,8 @@ constexpr std::size_t kControlOutbox =
     4096;                                  // small messages a drone may be behind before it counts as stuck
 constexpr std::size_t kBulkOutbox = 4096;  // acknowledgements likewise
 constexpr Duration kAliveEvery = std::chrono::seconds(1);
+// What one drone may have on its way to the core. A thousand attempts that change at once take a tenth of it.
+constexpr std::size_t kControlInFlight = 1 * limits::kMiB;
 
 using ControlOutbox = rpc::Outbox<v1::FromQueen>;
 using BulkOutbox = rpc::Outbox<v1::BulkDown>;
@@ -94,12 +97,20 @@ struct HiveService::Impl : public v1::Hive::CallbackService {
 
 namespace {
 
+// Nothing more can be read. gRPC does not say whether the drone closed its half or sent what no parser takes.
+absl::Status EndOfReading(const grpc::CallbackServerContext& context) {
+  if (context.IsCancelled()) return absl::CancelledError("the drone left");
+  return absl::InvalidArgumentError(
+      "the drone closed its side of the stream, or a message cannot be read (text that is not UTF-8)");
+}
+
 // One control stream. gRPC owns it; it lives until OnDone.
 class ControlReactor : public grpc::ServerBidiReactor<v1::FromDrone, v1::FromQueen>,
                        public rpc::OutboxStream<v1::FromQueen> {
  public:
   ControlReactor(HiveService::Impl& service, grpc::CallbackServerContext* context)
       : service_(service),
+        context_(context),
         local_(absl::StartsWith(context->peer(), "unix:")),
         outbox_(std::make_shared<ControlOutbox>(this, kControlOutbox)),
         end_(std::make_shared<StreamEnd<v1::FromQueen>>()) {
@@ -120,8 +131,9 @@ class ControlReactor : public grpc::ServerBidiReactor<v1::FromDrone, v1::FromQue
   }
 
   void OnReadDone(bool ok) override {
-    if (!ok) return Leave(absl::CancelledError("the drone left"));
-    if (in_.ByteSizeLong() > limits::kControlMessage) {
+    if (!ok) return Leave(EndOfReading(*context_));
+    const std::size_t size = in_.ByteSizeLong();
+    if (size > limits::kControlMessage) {
       return Leave(absl::InvalidArgumentError("message: larger than 256 KiB"));
     }
     absl::StatusOr<Event> event = FromProto(in_, id_, local_, !*hello_seen_);
@@ -135,7 +147,11 @@ class ControlReactor : public grpc::ServerBidiReactor<v1::FromDrone, v1::FromQue
       auto found = service_.control.find(id_);
       if (found != service_.control.end()) found->second.identity = hello->identity;
     }
-    if (!service_.core.Post(*std::move(event))) {
+    Hold hold = in_flight_.Take(size);
+    if (hold == nullptr) {
+      return Leave(absl::ResourceExhaustedError("more than 1 MiB of messages wait for the queen"));
+    }
+    if (!service_.core.Post(*std::move(event), std::move(hold))) {
       return Leave(absl::UnavailableError("the queen is overloaded or stops"));
     }
     StartRead(&in_);
@@ -175,9 +191,11 @@ class ControlReactor : public grpc::ServerBidiReactor<v1::FromDrone, v1::FromQue
   }
 
   HiveService::Impl& service_;
+  grpc::CallbackServerContext* const context_;
   const bool local_;
   ConnectionId id_;
   v1::FromDrone in_;
+  InFlight in_flight_{kControlInFlight};
   std::shared_ptr<std::atomic<bool>> hello_seen_ = std::make_shared<std::atomic<bool>>(false);
   std::shared_ptr<ControlOutbox> outbox_;
   std::shared_ptr<StreamEnd<v1::FromQueen>> end_;
@@ -189,8 +207,9 @@ class ControlReactor : public grpc::ServerBidiReactor<v1::FromDrone, v1::FromQue
 class BulkReactor : public grpc::ServerBidiReactor<v1::BulkUp, v1::BulkDown>,
                     public rpc::OutboxStream<v1::BulkDown> {
  public:
-  explicit BulkReactor(HiveService::Impl& service)
+  BulkReactor(HiveService::Impl& service, grpc::CallbackServerContext* context)
       : service_(service),
+        context_(context),
         outbox_(std::make_shared<BulkOutbox>(this, kBulkOutbox)),
         end_(std::make_shared<StreamEnd<v1::BulkDown>>()) {
     StartSendInitialMetadata();
@@ -198,7 +217,7 @@ class BulkReactor : public grpc::ServerBidiReactor<v1::BulkUp, v1::BulkDown>,
   }
 
   void OnReadDone(bool ok) override {
-    if (!ok) return Leave(absl::CancelledError("the drone left"));
+    if (!ok) return Leave(EndOfReading(*context_));
     absl::Status taken = in_.has_hello() ? TakeHello() : TakeRecords();
     if (!taken.ok()) return Leave(taken);
     StartRead(&in_);
@@ -234,9 +253,8 @@ class BulkReactor : public grpc::ServerBidiReactor<v1::BulkUp, v1::BulkDown>,
     if (size > limits::kLogBatch + limits::kRecordPayload) {
       return absl::InvalidArgumentError(absl::StrCat("records.packed: ", size, " bytes; at most 1 MiB"));
     }
-    if (pending_->fetch_add(size) + size > limits::kWindowPerDrone + 2 * limits::kLogBatch) {
-      return absl::ResourceExhaustedError("more than 32 MiB of unacknowledged records");
-    }
+    Hold hold = in_flight_.Take(size);
+    if (hold == nullptr) return absl::ResourceExhaustedError("more than 32 MiB of unacknowledged records");
     Time now = BootClock::now();
     if (now - alive_said_ >= kAliveEvery) {
       alive_said_ = now;
@@ -244,7 +262,7 @@ class BulkReactor : public grpc::ServerBidiReactor<v1::BulkUp, v1::BulkDown>,
     }
     std::string packed = std::move(*in_.mutable_records()->mutable_packed());
     service_.logs->Append(session_, Epoch(in_.records().epoch()), std::move(packed),
-                          [pending = pending_, size] { pending->fetch_sub(size); });
+                          [hold = std::move(hold)]() mutable { hold.reset(); });
     return absl::OkStatus();
   }
 
@@ -266,10 +284,11 @@ class BulkReactor : public grpc::ServerBidiReactor<v1::BulkUp, v1::BulkDown>,
   }
 
   HiveService::Impl& service_;
+  grpc::CallbackServerContext* const context_;
   SessionId session_;
   Time alive_said_{};
   v1::BulkUp in_;
-  std::shared_ptr<std::atomic<std::size_t>> pending_ = std::make_shared<std::atomic<std::size_t>>(0);
+  InFlight in_flight_{limits::kWindowPerDrone + 2 * limits::kLogBatch};
   std::shared_ptr<BulkOutbox> outbox_;
   std::shared_ptr<StreamEnd<v1::BulkDown>> end_;
 };
@@ -281,8 +300,9 @@ grpc::ServerBidiReactor<v1::FromDrone, v1::FromQueen>* HiveService::Impl::Contro
   return new ControlReactor(*this, context);
 }
 
-grpc::ServerBidiReactor<v1::BulkUp, v1::BulkDown>* HiveService::Impl::Bulk(grpc::CallbackServerContext*) {
-  return new BulkReactor(*this);
+grpc::ServerBidiReactor<v1::BulkUp, v1::BulkDown>* HiveService::Impl::Bulk(
+    grpc::CallbackServerContext* context) {
+  return new BulkReactor(*this, context);
 }
 
 HiveService::HiveService(CorePort& core, Timing timing) : impl_(std::make_unique<Impl>(core, timing)) {}
@@ -357,6 +377,7 @@ void HiveService::ResumeFrom(SessionId session, Epoch epoch, Seq seq) {
 }
 
 void HiveService::Fenced(SessionId session, Epoch epoch) {
+  impl_->core.Post(event::Trespass{session, epoch});
   v1::BulkDown message;
   message.mutable_fenced()->set_epoch(epoch.value());
   impl_->PushBulk(session, std::move(message));

@@ -1,3 +1,5 @@
+#include <spdlog/spdlog.h>
+
 #include "absl/strings/str_cat.h"
 #include "common/base/limits.h"
 #include "common/base/status_macros.h"
@@ -112,9 +114,13 @@ class JobsService : public v1::Jobs::CallbackService {
     ToProto(job, response);
     for (const AttemptRow& attempt : attempts) ToProto(attempt, response->add_attempts());
     if (request.document()) {
-      ASSIGN_OR_RETURN(std::string document, parts_.store.GetDocument(id));
-      if (!response->mutable_document()->ParseFromString(document)) {
-        return absl::DataLossError(absl::StrCat("the document of job ", request.id(), " cannot be read"));
+      // What the job came to is known also when what it was asked to do cannot be read any more.
+      absl::StatusOr<std::string> document = parts_.store.GetDocument(id);
+      if (!document.ok() || !response->mutable_document()->ParseFromString(*document)) {
+        spdlog::error("the document of job {} cannot be read: {}", request.id(),
+                      document.ok() ? "it is damaged" : std::string(document.status().message()));
+        response->clear_document();
+        return absl::OkStatus();
       }
       wire::StripCredentials(response->mutable_document());
       response->mutable_document()->set_job_id(request.id());

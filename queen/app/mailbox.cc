@@ -9,6 +9,8 @@ namespace {
 
 constexpr std::size_t kInbox = 65'536;          // events; more means the disk cannot follow
 constexpr std::size_t kPendingEffects = 8'192;  // of the one batch the core may be ahead of the disk
+constexpr std::size_t kPendingDrones =
+    1'024;  // rows of drones likewise: a drone may change as often as it likes
 
 template <typename T>
 void MoveAll(std::vector<T>& from, std::vector<T>& to) {
@@ -43,10 +45,10 @@ void Mailbox::Start() {
   write_thread_ = std::thread([this] { WriteLoop(); });
 }
 
-bool Mailbox::Post(Event event) {
+bool Mailbox::Post(Event event, std::shared_ptr<const void> hold) {
   absl::MutexLock lock(&mutex_);
   if ((stopping_ || inbox_.size() >= kInbox) && !IsInternal(event)) return false;
-  inbox_.push_back(std::move(event));
+  inbox_.push_back({std::move(event), std::move(hold)});
   return true;
 }
 
@@ -56,7 +58,7 @@ void Mailbox::Ask(const std::function<Event(RequestId)>& make, std::function<voi
     if (!stopping_ && inbox_.size() < kInbox) {
       RequestId id(++next_request_);
       waiting_.emplace(id, std::move(done));
-      inbox_.push_back(make(id));
+      inbox_.push_back({make(id), nullptr});
       return;
     }
   }
@@ -65,7 +67,7 @@ void Mailbox::Ask(const std::function<Event(RequestId)>& make, std::function<voi
 
 // Mailbox thread: the only one that touches the core.
 void Mailbox::StepLoop() {
-  std::deque<Event> events;
+  std::deque<Posted> events;
   for (;;) {
     {
       absl::MutexLock lock(&mutex_);
@@ -74,7 +76,7 @@ void Mailbox::StepLoop() {
       if (wake_at_) wait = absl::FromChrono(std::max(*wake_at_ - BootClock::now(), Duration(0)));
       mutex_.AwaitWithTimeout(absl::Condition(&ready), wait);
       auto room = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-        return pending_.after.size() < kPendingEffects;
+        return pending_.after.size() < kPendingEffects && pending_.rows.drones.size() < kPendingDrones;
       };
       mutex_.Await(absl::Condition(&room));
       events.swap(inbox_);
@@ -83,9 +85,9 @@ void Mailbox::StepLoop() {
         return;
       }
     }
-    if (events.empty()) events.push_back(event::Tick{});
-    for (const Event& event : events) {
-      Effects effects = hive_.Step(BootClock::now(), WallNow(), event);
+    if (events.empty()) events.push_back({event::Tick{}, nullptr});
+    for (const Posted& posted : events) {
+      Effects effects = hive_.Step(BootClock::now(), WallNow(), posted.event);
       absl::MutexLock lock(&mutex_);
       Append(std::move(effects));
     }

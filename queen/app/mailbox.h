@@ -33,13 +33,17 @@ class Mailbox : public CorePort {
   ~Mailbox() override;  // Stop()
 
   void Start();
-  bool Post(Event event) override;
+  bool Post(Event event, std::shared_ptr<const void> hold = nullptr) override;
   void Ask(const std::function<Event(RequestId)>& make, std::function<void(AnswerValue)> done) override;
   // Takes no more requests, finishes what is in the inbox, joins the threads. Unanswered requests get
   // Unavailable.
   void Stop();
 
  private:
+  struct Posted {
+    Event event;
+    std::shared_ptr<const void> hold;
+  };
   struct Batch {
     WriteBatch rows;
     std::vector<Effect> after;
@@ -56,7 +60,7 @@ class Mailbox : public CorePort {
   const Outside outside_;
 
   absl::Mutex mutex_;
-  std::deque<Event> inbox_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Posted> inbox_ ABSL_GUARDED_BY(mutex_);
   std::optional<Time> wake_at_ ABSL_GUARDED_BY(mutex_);
   Batch pending_ ABSL_GUARDED_BY(mutex_);  // stepped, not yet with the writer
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;

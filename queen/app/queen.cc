@@ -137,6 +137,7 @@ absl::Status Queen::Parts::Recover() {
   }
   HiveConfig hive_config;
   hive_config.lease = config.lease;
+  hive_config.serial_branches = config.serial_branches;
   Mailbox::Outside outside;
   outside.committed = [this](const WriteBatch& rows) {
     for (const WriteBatch::Document& document : rows.documents) documents.Put(document.job, document.bytes);

@@ -52,9 +52,10 @@ std::string BranchGate::WhyHeld(JobId job) const {
   if (MayGo(job)) return "";
   const auto& [key, runs] = *places_.at(job).branch;
   const Run& first = runs.begin()->second;
-  std::string holder = first.id ? absl::StrCat("r", first.id.value())
-                                : absl::StrCat("job ", first.jobs.begin()->value());
-  return absl::StrCat(holder, " on branch ", key.second, " is not finished; runs of one branch go one at a time");
+  std::string holder =
+      first.id ? absl::StrCat("r", first.id.value()) : absl::StrCat("job ", first.jobs.begin()->value());
+  return absl::StrCat(holder, " on branch ", key.second,
+                      " is not finished; runs of one branch go one at a time");
 }
 
 }  // namespace waggle::queen

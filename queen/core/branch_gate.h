@@ -12,9 +12,9 @@
 
 namespace waggle::queen {
 
-// Lets one run of a branch go at a time: the jobs of a run together, the runs of one repository and branch one
-// after the other, in the order they came. A job that came as a document is a run of its own. The key is made
-// of names, so nothing that changes while a run goes on can let two of them overlap; a job without a
+// Lets one run of a branch go at a time: the jobs of a run together, the runs of one repository and branch
+// one after the other, in the order they came. A job that came as a document is a run of its own. The key is
+// made of names, so nothing that changes while a run goes on can let two of them overlap; a job without a
 // repository or a branch is never held. O(log n) in jobs and branches. Pure; one thread.
 class BranchGate {
  public:

@@ -111,9 +111,15 @@ struct ShimLost {
   Epoch epoch;
   std::uint64_t last_seq = 0;
   std::string detail;
+  bool trimmed = false;  // records that this queen acknowledged and then lost are deleted
 };
 struct Alive {  // records on the bulk stream prove life too
   SessionId session;
+};
+// A session sent records of an attempt that it does not hold; they were not taken.
+struct Trespass {
+  SessionId session;
+  Epoch epoch;
 };
 // The log store has a synced final record and its own totals agree with it (or do not: problem).
 struct LogComplete {
@@ -130,7 +136,7 @@ struct Tick {};  // a wake-up that was asked for is due
 using Event = std::variant<event::SubmitJob, event::SubmitRun, event::CancelJob, event::Explain,
                            event::ListFleet, event::Hello, event::Disconnected, event::Info, event::Heartbeat,
                            event::Accept, event::Reject, event::Status, event::ShimLost, event::Alive,
-                           event::LogComplete, event::Tick>;
+                           event::Trespass, event::LogComplete, event::Tick>;
 
 // ---- messages to a drone ----
 

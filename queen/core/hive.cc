@@ -58,6 +58,7 @@ Effects Hive::Start(Time now, WallMillis wall) {
 Effects Hive::Step(Time now, WallMillis wall, const Event& event) {
   now_ = now;
   wall_ = wall;
+  if (asked_wake_ && now > *asked_wake_ + config_.away) StartLeasesAnew();
   std::visit([this](const auto& e) { On(e); }, event);
   CheckDeadlines();
   PlaceJobs();
@@ -118,6 +119,7 @@ void Hive::CheckAttempt(Attempt& attempt) {
   auto drone = drones_.find(attempt.row.drone);
   if (drone != drones_.end() && drone->second.connection) {
     Send(drone->second.connection, to_drone::Fenced{attempt.row.epoch});
+    Avoid(drone->second, kAvoidSilent);
   }
   GiveUp(attempt, Reason::kDroneLost, absl::StrCat(attempt.row.drone_name, " did not answer the assignment"),
          0);
@@ -129,6 +131,12 @@ void Hive::CheckDeadlines() {
     attempt_checks_.erase(attempt_checks_.begin());
     auto found = attempts_.find(epoch);
     if (found != attempts_.end()) CheckAttempt(found->second);
+  }
+  while (!avoided_.empty() && avoided_.begin()->first <= now_) {
+    DroneId id = avoided_.begin()->second;
+    avoided_.erase(avoided_.begin());
+    auto found = drones_.find(id);
+    if (found != drones_.end() && found->second.connection) UpdatePlacement(found->second);
   }
   while (!lease_checks_.empty() && lease_checks_.begin()->first <= now_) {
     DroneId id = lease_checks_.begin()->second;
@@ -142,6 +150,16 @@ void Hive::CheckDeadlines() {
     } else {
       LoseDrone(drone);
     }
+  }
+}
+
+// Nobody could be heard while the queen was away; what drones said meanwhile is still in the inbox.
+void Hive::StartLeasesAnew() {
+  for (auto& [id, drone] : drones_) Heard(drone);
+  for (auto& [epoch, attempt] : attempts_) {
+    if (!attempt.accept_by) continue;
+    attempt.accept_by = now_ + config_.accept_deadline;
+    attempt_checks_.emplace(*attempt.accept_by, epoch);
   }
 }
 
@@ -163,11 +181,15 @@ void Hive::Send(ConnectionId connection, ToDrone message) {
 Effects Hive::Take() {
   if (counters_changed_) effects_.rows.counters = counters_;
   counters_changed_ = false;
-  if (!lease_checks_.empty()) effects_.wake_at = lease_checks_.begin()->first;
-  if (!attempt_checks_.empty()) {
-    Time at = attempt_checks_.begin()->first;
+  auto wake = [this](const auto& checks) {
+    if (checks.empty()) return;
+    Time at = checks.begin()->first;
     effects_.wake_at = effects_.wake_at ? std::min(*effects_.wake_at, at) : at;
-  }
+  };
+  wake(lease_checks_);
+  wake(attempt_checks_);
+  wake(avoided_);
+  asked_wake_ = effects_.wake_at;
   return std::exchange(effects_, Effects{});
 }
 

@@ -20,6 +20,8 @@ struct HiveConfig {
   Duration lease = limits::kLease;
   Duration margin = limits::kLeaseMargin;
   Duration accept_deadline = limits::kAcceptDeadline;
+  // Stepped so much later than it asked for: the queen was the one away (stopped, suspended, overloaded).
+  Duration away = std::chrono::seconds(1);
   int infrastructure_retries = limits::kInfrastructureRetries;
   bool serial_branches = true;  // runs of one repository and branch go one after the other
   // The queen waits longer than the drone counts, so that the drone always knows first.
@@ -52,8 +54,9 @@ class Hive {
     bool holds_slot = false;
     // Set once it is given up: nothing its drone says counts any more, only records up to seal->at_least.
     std::optional<effect::SealLog> seal;
-    std::optional<Time> accept_by;  // not answered by then: given up
-    std::optional<Time> seal_by;    // the awaited records are not there by then: sealed without them
+    std::optional<Time> accept_by;          // not answered by then: given up
+    std::optional<Time> seal_by;            // the awaited records are not there by then: sealed without them
+    HeldState said = HeldState::kAccepted;  // the furthest its drone reported in this process
   };
   struct Drone {
     DroneRow row;
@@ -66,6 +69,9 @@ class Hive {
     WallMillis connected_at = 0;
     Vitals vitals;
     std::set<Epoch> attempts;  // assigned to it, until their log is closed
+    int trespasses = 0;        // of this session
+    int refusals = 0;          // assignments refused or not answered since the last one it accepted
+    std::optional<Time> avoided_until;
   };
 
   void On(const event::SubmitJob&);
@@ -82,17 +88,18 @@ class Hive {
   void On(const event::Status&);
   void On(const event::ShimLost&);
   void On(const event::Alive&);
+  void On(const event::Trespass&);
   void On(const event::LogComplete&);
   void On(const event::Tick&);
 
   // hive_jobs.cc
   JobRow& AddJob(JobDraft draft, RunId run);
+  void EnterBranch(const JobRow& job);
   void Enqueue(JobRow& job);
   void PlaceJobs();
   void Assign(JobId job, DroneId drone);
   // The attempt will bring no more: seal its log once it has the records up to `log_at_least`; the job is
   // queued again at once, or its verdict follows when the log is sealed. On an attempt that was given up
-  void EnterBranch(const JobRow& job);
   // before: wait for no records.
   void GiveUp(Attempt& attempt, Reason reason, std::string detail, std::uint64_t log_at_least);
   void FinishJob(JobRow& job, JobState state, Reason reason, std::string detail);
@@ -111,6 +118,13 @@ class Hive {
   // The live attempt of this epoch if this drone's session holds it; otherwise answers Fenced and gives
   // nullptr.
   Attempt* Held(Drone& drone, Epoch epoch);
+  // It spoke of this epoch, which it does not hold. A crossing message about an attempt that was its own is
+  // no offence; three about others' attempts end the session.
+  void CountTrespass(Drone& drone, Epoch epoch);
+  // It did not take an assignment: no other for a while, or one broken drone would use up every job's
+  // attempts.
+  void Avoid(Drone& drone, Duration at_first);
+  void CloseSession(Drone& drone, absl::Status why);
   Drone* FindOrAddDrone(const event::Hello& hello);
   void OpenSession(Drone& drone, const event::Hello& hello);
   static void TakeInfo(Drone& drone, const DroneInfo& info);
@@ -123,6 +137,7 @@ class Hive {
   void Heard(Drone& drone);
   void CheckLeaseLater(Drone& drone);
   void LoseDrone(Drone& drone);
+  void StartLeasesAnew();
   void CheckDeadlines();
   void CheckAttempt(Attempt& attempt);
   std::string LastSeen(const Drone& drone) const;
@@ -143,10 +158,14 @@ class Hive {
   std::unordered_map<std::string, DroneId> by_identity_, by_name_;
   std::unordered_map<ConnectionId, DroneId> by_connection_;
   std::unordered_map<SessionId, DroneId> by_session_;
+  BranchGate branch_gate_;  // of unfinished jobs; those it holds are not known to placement_
   Placement placement_;
   // When something may be due. Lazy: an entry is checked when it comes up and put back if its time moved.
   std::set<std::pair<Time, DroneId>> lease_checks_;
   std::set<std::pair<Time, Epoch>> attempt_checks_;
+  std::set<std::pair<Time, DroneId>> avoided_;
+
+  std::optional<Time> asked_wake_;  // by the last step
 
   // Of the running step.
   Time now_{};
@@ -154,5 +173,10 @@ class Hive {
   Effects effects_;
 };
 
+// How long a drone gets no work after an assignment it refused, or let pass in silence; doubles each time, at
+// most five times, until it accepts one or greets anew.
+inline constexpr Duration kAvoidRefusing = std::chrono::seconds(1);
+inline constexpr Duration kAvoidSilent = std::chrono::seconds(30);
+inline constexpr int kTrespasses = 3;  // messages about others' attempts that end a session
+
 }  // namespace waggle::queen
-  BranchGate branch_gate_;  // of unfinished jobs; those it holds are not known to placement_

@@ -2,9 +2,39 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/planted.h"
 #include "queen/core/hive.h"
 
 namespace waggle::queen {
+namespace {
+
+constexpr std::string_view kShimDied = "the process that led the attempt died";
+constexpr std::int32_t kLargestCode = 255;
+constexpr std::uint64_t kHighestLearnt = std::uint64_t{1} << 61;
+
+// How far an attempt in this state is. What its drone says next must not lie before.
+int Stage(HeldState state) {
+  switch (state) {
+    case HeldState::kAccepted:
+      return 0;
+    case HeldState::kRunning:
+      return 1;
+    case HeldState::kGranted:
+      return 2;
+    case HeldState::kCleaning:
+      return 3;
+    case HeldState::kFinished:
+      return 4;
+    case HeldState::kLost:
+      return 5;
+  }
+  return 0;
+}
+bool MayFollow(HeldState before, HeldState after) {
+  return Stage(after) >= Stage(before);
+}
+
+}  // namespace
 
 Hive::Drone* Hive::ByConnection(ConnectionId connection) {
   auto found = by_connection_.find(connection);
@@ -17,7 +47,34 @@ Hive::Attempt* Hive::Held(Drone& drone, Epoch epoch) {
     return &found->second;
   }
   Send(drone.connection, to_drone::Fenced{epoch});
+  CountTrespass(drone, epoch);
   return nullptr;
+}
+
+void Hive::CountTrespass(Drone& drone, Epoch epoch) {
+  auto found = attempts_.find(epoch);
+  bool others = found == attempts_.end() ? !epoch || epoch.value() > counters_.epoch
+                                         : found->second.row.drone != drone.row.id;
+  if (!others || !drone.connection || ++drone.trespasses < kTrespasses) return;
+  CloseSession(drone, absl::PermissionDeniedError(absl::StrCat(
+                          "drone ", drone.row.name, " (host ", drone.row.host, ") spoke ", kTrespasses,
+                          " times of attempts that are not its own, at last of epoch ", epoch.value(),
+                          "\nnext: look who uses its data directory, and which version it runs")));
+}
+
+void Hive::CloseSession(Drone& drone, absl::Status why) {
+  effects_.after.push_back(effect::Close{drone.connection, std::move(why)});
+  effects_.after.push_back(effect::EndSession{drone.session});
+  by_connection_.erase(drone.connection);
+  drone.connection = ConnectionId();
+  placement_.RemoveDrone(drone.row.id);  // what it holds keeps its lease
+}
+
+void Hive::Avoid(Drone& drone, Duration at_first) {
+  drone.avoided_until = now_ + at_first * (1 << std::min(drone.refusals, 5));
+  ++drone.refusals;
+  avoided_.emplace(*drone.avoided_until, drone.row.id);
+  UpdatePlacement(drone);
 }
 
 void Hive::Heard(Drone& drone) {
@@ -53,6 +110,10 @@ Hive::Drone* Hive::FindOrAddDrone(const event::Hello& e) {
     Save(other.row);
     by_name_.erase(named);
   }
+  if (known == by_identity_.end() && drones_.size() >= limits::kDrones) {
+    return refuse(absl::StrCat("the queen knows ", drones_.size(), " drones; at most ", limits::kDrones,
+                               "\nnext: start this drone with the --data directory it had before"));
+  }
   if (known == by_identity_.end()) {
     DroneId id(++counters_.drone);
     counters_changed_ = true;
@@ -79,7 +140,7 @@ void Hive::TakeInfo(Drone& drone, const DroneInfo& info) {
 }
 
 void Hive::OpenSession(Drone& drone, const event::Hello& e) {
-  if (drone.connection) {
+  if (drone.connection && !planted::Is(planted::kOldSessionHeard)) {
     // The newest session wins, always: nobody can tell a half-dead old one from a clone.
     by_connection_.erase(drone.connection);
     effects_.after.push_back(effect::Close{
@@ -95,6 +156,8 @@ void Hive::OpenSession(Drone& drone, const event::Hello& e) {
   drone.connection = e.connection;
   drone.local = e.local;
   drone.lost = false;
+  drone.trespasses = 0;
+  drone.avoided_until.reset();
   drone.connected_at = wall_;
   drone.row.host = e.host;
   drone.row.version = e.version;
@@ -111,8 +174,9 @@ void Hive::On(const event::Hello& e) {
   if (found == nullptr) return;
   Drone& drone = *found;
   const Epoch newest_given(counters_.epoch);
-  counters_.epoch =
-      std::max(counters_.epoch, e.highest_epoch.value());  // a restored queen learns what is used up
+  // A restored queen learns what is used up. Within a bound: what is given afterwards must stay below what
+  // any Hello may hold (2^62), or one lie would shut out every drone.
+  counters_.epoch = std::max(counters_.epoch, std::min(e.highest_epoch.value(), kHighestLearnt));
   OpenSession(drone, e);
 
   to_drone::Welcome welcome{drone.session, {}};
@@ -142,13 +206,14 @@ void Hive::On(const event::Hello& e) {
 void Hive::TakeUp(Drone& drone, const HeldAttempt& held) {
   Attempt& attempt = attempts_.at(held.epoch);
   if (attempt.seal) return;
-  if (const JobRow& job = jobs_.at(attempt.row.job); job.cancel_requested) {
+  const JobRow& job = jobs_.at(attempt.row.job);
+  if (job.cancel_requested && !planted::Is(planted::kCancelNotSaidAgain)) {
     // The Welcome only says that a cancel is wanted; this says whose it is, and whether it hurries.
     Send(drone.connection, to_drone::Cancel{held.epoch, job.canceled_by, job.cancel_reason, job.cancel_now});
   }
   ApplyStatus(drone, attempt, held);
   if (held.state == HeldState::kLost) {
-    GiveUp(attempt, Reason::kShimLost, "the process that led the attempt died", held.last_seq);
+    GiveUp(attempt, Reason::kShimLost, std::string(kShimDied), held.last_seq);
   }
 }
 
@@ -179,8 +244,10 @@ Disposition Hive::Resume(Drone& drone, const HeldAttempt& held, Epoch newest_giv
 void Hive::UpdatePlacement(Drone& drone) {
   std::uint32_t used = 0;
   for (Epoch epoch : drone.attempts) used += attempts_.at(epoch).holds_slot ? 1 : 0;
-  placement_.SetDrone(drone.row.id, DroneFacts{drone.row.name, drone.row.speed, drone.row.capacity, used,
-                                               drone.local, drone.row.labels, drone.row.plugins});
+  bool avoided = drone.avoided_until && now_ < *drone.avoided_until;
+  placement_.SetDrone(drone.row.id,
+                      DroneFacts{drone.row.name, drone.row.speed, avoided ? 0 : drone.row.capacity, used,
+                                 drone.local, drone.row.labels, drone.row.plugins});
 }
 
 void Hive::On(const event::Disconnected& e) {
@@ -190,6 +257,7 @@ void Hive::On(const event::Disconnected& e) {
   drone->connection = ConnectionId();
   drone->row.last_seen = wall_;
   placement_.RemoveDrone(drone->row.id);  // no new work; what it holds keeps its lease
+  if (planted::Is(planted::kLostOnDisconnect)) LoseDrone(*drone);
   Save(drone->row);
 }
 
@@ -211,6 +279,11 @@ void Hive::On(const event::Heartbeat& e) {
   Send(e.connection, to_drone::HeartbeatAck{e.nonce});
 }
 
+void Hive::On(const event::Trespass& e) {
+  auto found = by_session_.find(e.session);
+  if (found != by_session_.end()) CountTrespass(drones_.at(found->second), e.epoch);
+}
+
 void Hive::On(const event::Alive& e) {
   auto found = by_session_.find(e.session);
   if (found != by_session_.end()) Heard(drones_.at(found->second));
@@ -222,6 +295,7 @@ void Hive::On(const event::Accept& e) {
   Heard(*drone);
   Attempt* attempt = Held(*drone, e.epoch);
   if (attempt == nullptr) return;
+  drone->refusals = 0;
   HeldAttempt held;
   held.epoch = e.epoch;
   held.counter = attempt->row.counter;
@@ -240,6 +314,7 @@ void Hive::On(const event::Reject& e) {
   Heard(*drone);
   Attempt* attempt = Held(*drone, e.epoch);
   if (attempt == nullptr) return;
+  Avoid(*drone, kAvoidRefusing);
   GiveUp(*attempt, Reason::kRejected, absl::StrCat(drone->row.name, " refused the job: ", e.reason), 0);
 }
 
@@ -248,25 +323,34 @@ void Hive::On(const event::Status& e) {
   if (drone == nullptr) return;
   Heard(*drone);
   Attempt* attempt = Held(*drone, e.attempt.epoch);
-  if (attempt != nullptr) ApplyStatus(*drone, *attempt, e.attempt);
+  if (attempt == nullptr) return;
+  ApplyStatus(*drone, *attempt, e.attempt);
+  if (e.attempt.state == HeldState::kLost)
+    GiveUp(*attempt, Reason::kShimLost, std::string(kShimDied), e.attempt.last_seq);
 }
 
 void Hive::ApplyStatus(Drone& drone, Attempt& attempt, const HeldAttempt& held) {
-  if (held.counter < attempt.row.counter) return;  // an older one that was overtaken
-  attempt.row.counter = held.counter;
   attempt.accept_by.reset();
+  if (held.counter < attempt.row.counter) return;  // an older one that was overtaken
+  if (!MayFollow(attempt.said, held.state)) return;
+  attempt.row.counter = held.counter;
+  attempt.said = held.state;
   bool news = TakeTimes(attempt, held.received, held.started, 0);
   auto take_code = [&](std::int32_t& known, std::int32_t said) {
-    news = news || (said != -1 && said != known);
-    if (said != -1) known = said;
+    bool first = known == -1 && said >= 0 && said <= kLargestCode;
+    news = news || first;
+    if (first) known = said;
   };
   take_code(attempt.row.test_code, held.test_code);
   take_code(attempt.row.deploy_code, held.deploy_code);
   JobState state = held.state == HeldState::kAccepted ? JobState::kReceived : JobState::kStarted;
   JobRow& job = jobs_.at(attempt.row.job);
   if (held.state == HeldState::kFinished || held.state == HeldState::kLost) ReleaseSlot(attempt);
-  bool grant = held.wants_grant && !job.cancel_requested;
-  bool first_grant = grant && !attempt.row.granted;
+  bool deploys = job.type != JobType::kTest;
+  bool grant = held.wants_grant && deploys && held.state == HeldState::kRunning && !job.cancel_requested;
+  // A drone that is past the grant got it from a queen whose memory of it was lost: its deploy may have
+  // begun.
+  bool first_grant = !attempt.row.granted && (grant || (deploys && held.state == HeldState::kGranted));
   if (state > attempt.row.state || first_grant || news) {
     attempt.row.state = std::max(attempt.row.state, state);
     attempt.row.granted = attempt.row.granted || first_grant;
@@ -275,6 +359,9 @@ void Hive::ApplyStatus(Drone& drone, Attempt& attempt, const HeldAttempt& held) 
     Save(job);
   }
   if (grant) Send(drone.connection, to_drone::Grant{held.epoch});
+  if (planted::Is(planted::kPassedWithoutLog) && held.state == HeldState::kFinished && held.test_code == 0) {
+    FinishJob(job, JobState::kPassed, Reason::kNone, "");
+  }
 }
 
 void Hive::On(const event::ShimLost& e) {
@@ -283,8 +370,8 @@ void Hive::On(const event::ShimLost& e) {
   Heard(*drone);
   Attempt* attempt = Held(*drone, e.epoch);
   if (attempt == nullptr) return;
-  GiveUp(*attempt, Reason::kShimLost, e.detail.empty() ? "the process that led the attempt died" : e.detail,
-         e.last_seq);
+  GiveUp(*attempt, e.trimmed ? Reason::kLogIncomplete : Reason::kShimLost,
+         e.detail.empty() ? std::string(kShimDied) : e.detail, e.last_seq);
 }
 
 void Hive::LoseDrone(Drone& drone) {

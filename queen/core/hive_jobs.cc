@@ -2,7 +2,9 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/planted.h"
 #include "queen/core/hive.h"
+#include "queen/core/said.h"
 
 namespace waggle::queen {
 namespace {
@@ -17,6 +19,13 @@ Requirement RequirementOf(const JobRow& job) {
 // again.
 bool IsInfrastructure(Reason reason) {
   return reason == Reason::kDroneLost || reason == Reason::kShimLost || reason == Reason::kRejected;
+}
+
+constexpr std::size_t kStepBytes = 2 * limits::kNameBytes;  // "phase/name"
+
+// Its deploy phase may have begun.
+bool MustNotRepeat(const AttemptRow& attempt) {
+  return attempt.granted && !planted::Is(planted::kDeployRepeated);
 }
 
 JobState VerdictOf(const journal::Final& final) {
@@ -41,10 +50,10 @@ JobRow& Hive::AddJob(JobDraft draft, RunId run) {
   job.run = run;
   job.state = JobState::kCreated;
   job.times = {.created = wall_};
+  EnterBranch(job);
   effects_.rows.documents.push_back({id, std::move(draft.document)});
   Enqueue(job);
   return job;
-  EnterBranch(job);
 }
 
 void Hive::On(const event::SubmitJob& e) {
@@ -63,14 +72,14 @@ void Hive::On(const event::SubmitRun& e) {
   effects_.after.push_back(effect::Answer{e.request, std::move(answer)});
 }
 
-void Hive::Enqueue(JobRow& job) {
-  job.state = JobState::kQueued;
-  if (job.times.queued == 0) job.times.queued = std::max(wall_, job.times.created);
 // A job that runs already is not held any more: two runs of a branch were started while they were allowed to.
 void Hive::EnterBranch(const JobRow& job) {
   if (config_.serial_branches && (!job.attempt || branch_gate_.MayJoin(job))) branch_gate_.Enter(job);
 }
 
+void Hive::Enqueue(JobRow& job) {
+  job.state = JobState::kQueued;
+  if (job.times.queued == 0) job.times.queued = std::max(wall_, job.times.created);
   job.attempt = Epoch();
   job.drone_name.clear();
   job.times.received = job.times.started = 0;  // those are of the current attempt
@@ -86,7 +95,7 @@ void Hive::Assign(JobId id, DroneId drone_id) {
   JobRow& job = jobs_.at(id);
   Drone& drone = drones_.at(drone_id);
   Epoch epoch(++counters_.epoch);
-  counters_changed_ = true;
+  counters_changed_ = !planted::Is(planted::kEpochNotStored);
   Attempt& attempt = attempts_[epoch];
   attempt.row.epoch = epoch;
   attempt.row.job = id;
@@ -108,7 +117,7 @@ void Hive::Assign(JobId id, DroneId drone_id) {
 }
 
 bool Hive::MayRetry(const JobRow& job, const Attempt& attempt, Reason reason) const {
-  return IsInfrastructure(reason) && !attempt.row.granted &&
+  return IsInfrastructure(reason) && !MustNotRepeat(attempt.row) &&
          job.attempts <= static_cast<std::uint32_t>(config_.infrastructure_retries);
 }
 
@@ -128,7 +137,7 @@ void Hive::GiveUp(Attempt& attempt, Reason reason, std::string detail, std::uint
   if (job.cancel_requested) {
     reason = Reason::kCanceled;
     detail = absl::StrCat("canceled by ", job.canceled_by, "; ", detail);
-  } else if (attempt.row.granted && IsInfrastructure(reason)) {
+  } else if (MustNotRepeat(attempt.row) && IsInfrastructure(reason)) {
     reason = Reason::kUnknown;
     if (attempt.row.deploy_code == -1) attempt.row.deploy_code = 504;
     detail = absl::StrCat(detail, "; its deploy may have begun, so it is not repeated");
@@ -176,7 +185,8 @@ void Hive::ReleaseSlot(Attempt& attempt) {
   if (!attempt.holds_slot) return;
   attempt.holds_slot = false;
   auto drone = drones_.find(attempt.row.drone);
-  if (drone != drones_.end()) placement_.FreeSlot(attempt.row.drone);
+  const bool kept = planted::Is(planted::kSlotNotReturned) && attempt.row.number > 1;
+  if (drone != drones_.end() && !kept) placement_.FreeSlot(attempt.row.drone);
 }
 
 void Hive::FinishAttempt(Attempt& attempt, JobState state, Reason reason, std::string detail) {
@@ -207,13 +217,14 @@ void Hive::FinishJob(JobRow& job, JobState state, Reason reason, std::string det
 
 // Received before queued is lifted to queued: the drone's wall clock may be wrong, the order is not.
 bool Hive::TakeTimes(Attempt& attempt, WallMillis received, WallMillis started, WallMillis finished) {
-  constexpr WallMillis kPlausible = 946'684'800'000;  // before the year 2000: a clock that was never set
+  constexpr WallMillis kPlausible = 946'684'800'000;       // before the year 2000: a clock that was never set
+  constexpr WallMillis kAhead = 366LL * 24 * 3600 * 1000;  // no clock, but a lie
   JobTimes& times = attempt.row.times;
   WallMillis floor = times.created;
   bool news = false;
   auto take = [&](WallMillis& known, WallMillis said) {
     if (known == 0 && said > kPlausible) {
-      known = std::max(said, floor);
+      known = std::max(said > wall_ + kAhead ? wall_ : said, floor);
       news = true;
     }
     floor = std::max(floor, known);
@@ -236,14 +247,15 @@ void Hive::On(const event::LogComplete& e) {
   attempt.row.log_closed = true;
   attempt.row.last_seq = e.last_seq;
   attempt.row.failed_code = e.final.failed_code;
-  attempt.row.failed_step = e.final.failed_step;
+  attempt.row.failed_step = Presentable(e.final.failed_step, kStepBytes);
   auto job_at = jobs_.find(attempt.row.job);
-  bool current = job_at != jobs_.end() && job_at->second.attempt == e.epoch;
+  bool current = job_at != jobs_.end() &&
+                 (job_at->second.attempt == e.epoch || planted::Is(planted::kOldAttemptDecides));
   if (current) {
     JobRow& job = job_at->second;
     JobState state = VerdictOf(e.final);
     Reason reason = e.final.reason;
-    std::string detail = e.final.detail;
+    std::string detail = Presentable(e.final.detail, limits::kReasonBytes);
     if (!e.problem.empty()) {
       state = JobState::kErrored;
       reason = Reason::kLogIncomplete;
@@ -252,7 +264,7 @@ void Hive::On(const event::LogComplete& e) {
     attempt.row.test_code = job.test_code = e.final.test_code;
     attempt.row.deploy_code = job.deploy_code = e.final.deploy_code;
     job.failed_code = e.final.failed_code;
-    job.failed_step = e.final.failed_step;
+    job.failed_step = attempt.row.failed_step;
     job.duration_ms = std::chrono::duration_cast<std::chrono::milliseconds>(e.duration).count();
     TakeTimes(attempt, 0, e.final.started, e.final.finished);
     FinishAttempt(attempt, state, reason, detail);

@@ -1,12 +1,12 @@
 #include "queen/logs/log_shard.h"
 
-#include <unistd.h>
-
 #include "absl/strings/str_cat.h"
 #include "common/base/fd.h"
+#include "common/base/planted.h"
 #include "common/base/status_macros.h"
 #include "common/journal/reader.h"
 #include "common/journal/scan.h"
+#include "queen/logs/final_check.h"
 
 namespace waggle::queen {
 
@@ -25,13 +25,16 @@ std::string_view Shortened(std::string_view text) {
 
 }  // namespace
 
-LogShard::LogShard(std::string directory, std::shared_ptr<const LogStore::Callbacks> callbacks)
-    : directory_(std::move(directory)),
-      callbacks_(std::move(callbacks)),
-      append_thread_([this] { AppendLoop(); }),
-      sync_thread_([this] { SyncLoop(); }) {}
+LogShard::LogShard(std::string directory, std::shared_ptr<const LogStore::Callbacks> callbacks,
+                   Threads threads)
+    : directory_(std::move(directory)), callbacks_(std::move(callbacks)) {
+  if (threads == Threads::kNone) return;
+  append_thread_ = std::thread([this] { AppendLoop(); });
+  sync_thread_ = std::thread([this] { SyncLoop(); });
+}
 
 LogShard::~LogShard() {
+  if (!append_thread_.joinable()) return;
   {
     absl::MutexLock lock(&mutex_);
     stopping_ = true;
@@ -58,7 +61,6 @@ void LogShard::Post(std::function<void()> request) {
 // Append thread: takes everything queued, writes it, wakes readers, then lets the sync thread run if it is
 // idle.
 void LogShard::AppendLoop() {
-  std::vector<std::function<void()>> batch;
   for (;;) {
     {
       absl::MutexLock lock(&mutex_);
@@ -66,16 +68,25 @@ void LogShard::AppendLoop() {
         return !queue_.empty() || (!dirty_.empty() && !sync_busy_) || (stopping_ && dirty_.empty());
       };
       mutex_.Await(absl::Condition(&ready));
-      batch.swap(queue_);
-      if (stopping_ && batch.empty() && dirty_.empty()) {
+      if (stopping_ && queue_.empty() && dirty_.empty()) {
         append_done_ = true;
         return;
       }
     }
-    for (const std::function<void()>& request : batch) request();
-    batch.clear();
-    HandOverToSync();
+    RunRequests();
   }
+}
+
+bool LogShard::RunRequests() {
+  std::vector<std::function<void()>> batch;
+  {
+    absl::MutexLock lock(&mutex_);
+    batch.swap(queue_);
+  }
+  for (const std::function<void()>& request : batch) request();
+  HandOverToSync();
+  absl::MutexLock lock(&mutex_);
+  return sync_busy_;
 }
 
 void LogShard::HandOverToSync() {
@@ -92,6 +103,7 @@ void LogShard::HandOverToSync() {
       continue;
     }
     SyncItem item{log, std::move(*sync), log->last.load(), log->session, std::nullopt};
+    if (planted::Is(planted::kAckBeforeSync)) callbacks_->acked(item.session, epoch, Seq(item.last));
     if (log->final) item.complete = Completion(*log);
     items.push_back(std::move(item));
   }
@@ -104,27 +116,34 @@ void LogShard::HandOverToSync() {
 // Sync thread: one fdatasync per dirty log, then its acknowledgement; logs take turns.
 void LogShard::SyncLoop() {
   for (;;) {
-    std::vector<SyncItem> items;
     {
       absl::MutexLock lock(&mutex_);
       auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return append_done_ || sync_busy_; };
       mutex_.Await(absl::Condition(&ready));
       if (!sync_busy_) return;
-      items.swap(to_sync_);
     }
-    for (SyncItem& item : items) {
-      absl::Status synced = item.sync.Run();
-      if (!synced.ok()) {
-        callbacks_->failed(synced);  // never acknowledged, never tried again
-        continue;
-      }
-      item.log->durable.store(item.last, std::memory_order_release);
-      if (item.session) callbacks_->acked(item.session, item.log->epoch, Seq(item.last));
-      if (item.complete) callbacks_->complete(std::move(*item.complete));
-    }
-    absl::MutexLock lock(&mutex_);
-    sync_busy_ = false;
+    RunSync();
   }
+}
+
+void LogShard::RunSync() {
+  std::vector<SyncItem> items;
+  {
+    absl::MutexLock lock(&mutex_);
+    items.swap(to_sync_);
+  }
+  for (SyncItem& item : items) {
+    absl::Status synced = item.sync.Run();
+    if (!synced.ok() && !planted::Is(planted::kFailedSyncIgnored)) {
+      callbacks_->failed(synced);  // never acknowledged, never tried again
+      continue;
+    }
+    item.log->durable.store(item.last, std::memory_order_release);
+    if (item.session) callbacks_->acked(item.session, item.log->epoch, Seq(item.last));
+    if (item.complete) callbacks_->complete(std::move(*item.complete));
+  }
+  absl::MutexLock lock(&mutex_);
+  sync_busy_ = false;
 }
 
 absl::Status LogShard::RecoverLog(Epoch epoch) {
@@ -159,7 +178,7 @@ absl::StatusOr<std::shared_ptr<OpenedLog>> LogShard::Open(Epoch epoch) {
     };
     RETURN_IF_ERROR(journal::Scan(log->location, epoch, visit).status());
   }
-  if (::access(log->location.Index().c_str(), F_OK) == 0) {
+  if (FileExists(log->location.Index())) {
     // Checkpoints behind a cut speak of records that are not there any more.
     absl::StatusOr<std::unique_ptr<journal::IndexWriter>> index =
         journal::IndexWriter::Open(log->location, log->index_entries);
@@ -222,13 +241,14 @@ bool LogShard::Accept(OpenedLog& log, std::string_view records) {
   while (at < records.size()) {
     RecordView record;
     bool good = journal::DecodeRecord(records.substr(at), &record) == journal::DecodeResult::kOk &&
-                record.header.epoch == log.epoch && record.header.seq.value() <= next &&
+                record.header.epoch == log.epoch && record.header.seq && record.header.seq.value() <= next &&
                 !(log.final && next == record.header.seq.value());
     if (!good) {
       whole = false;
       break;
     }
-    if (record.header.seq.value() < next) {
+    if (record.header.seq.value() < next && !planted::Is(planted::kRepeatStored)) {
+      write();  // what is fresh must not reach across a repeat
       CheckRepeat(log, record, stored);
     } else {
       if (begin == end) begin = at;
@@ -279,6 +299,11 @@ void LogShard::Take(OpenedLog& log, const RecordView& record) {
     log.problem = absl::StrCat("the final record says ", final->out.bytes, " + ", final->err.bytes,
                                " bytes of output; stored are ", log.state.out.bytes(), " + ",
                                log.state.err.bytes(), ", or their digest differs");
+  } else if (final->last != record.header.seq) {
+    log.problem = absl::StrCat("the final record says that its last record is ", final->last.value(),
+                               "; it is ", record.header.seq.value());
+  } else {
+    log.problem = Contradiction(*final);
   }
 }
 
@@ -349,7 +374,7 @@ event::LogComplete LogShard::Completion(const OpenedLog& log) const {
   complete.epoch = log.epoch;
   complete.final = *log.final;
   complete.last_seq = log.last.load();
-  complete.duration = Duration(std::max<std::int64_t>(0, log.last_boot_nanos - log.first_boot_nanos));
+  complete.duration = Duration(journal::NanosBetween(log.first_boot_nanos, log.last_boot_nanos));
   complete.problem = log.problem;
   return complete;
 }

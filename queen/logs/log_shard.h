@@ -43,11 +43,17 @@ struct OpenedLog {
 // is bounded by its users: a bulk stream has at most a few batches in it.
 class LogShard {
  public:
-  LogShard(std::string directory, std::shared_ptr<const LogStore::Callbacks> callbacks);
+  // kNone: whoever made it calls RunRequests and RunSync itself, in one thread (simulation).
+  enum class Threads { kBoth, kNone };
+  LogShard(std::string directory, std::shared_ptr<const LogStore::Callbacks> callbacks,
+           Threads threads = Threads::kBoth);
   ~LogShard();
 
   absl::Status RecoverLog(Epoch epoch);  // before the first request
   void Post(std::function<void()> request);
+  // One round of each loop, without waiting. RunRequests: true when there is something for RunSync.
+  bool RunRequests();
+  void RunSync();
 
   // Requests, run on the append thread.
   void OpenLog(Epoch epoch, SessionId session);

@@ -10,6 +10,19 @@ namespace waggle::queen {
 
 using journal::RecordView;
 
+namespace {
+
+// A file that took the place of another holds whole records, but not of this attempt.
+std::optional<RecordView> FirstOfAnother(std::string_view raw, Epoch epoch) {
+  std::optional<RecordView> foreign;
+  journal::ForEachRecord(raw, [&](const RecordView& record) {
+    if (!foreign && record.header.epoch != epoch) foreign = record;
+  });
+  return foreign;
+}
+
+}  // namespace
+
 WatchHub::WatchHub(StoreReader& store, LogStore& logs, int threads) : store_(store), logs_(logs) {
   for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { PumpLoop(); });
 }
@@ -303,6 +316,7 @@ absl::Status WatchHub::SkipToStart(Watcher& watcher) {
     if (*n == 0) break;
     RecordView record;
     journal::DecodeRecord(raw, &record);
+    if (record.header.epoch != watcher.epoch) return Damaged(watcher, next);
     journal::LineCounter before = watcher.lines;
     std::uint64_t first = watcher.lines.Feed(record.header, record.payload);
     if (by_line && first != 0 && watcher.lines.lines() >= start.from_line) {
@@ -333,6 +347,12 @@ absl::StatusOr<bool> WatchHub::SendMore(Watcher& watcher) {
                                               watcher.start.job.value(), "@", watcher.attempt));
     }
     return false;
+  }
+  if (std::optional<RecordView> foreign = FirstOfAnother(batch.raw, watcher.epoch)) {
+    const Seq seq = foreign->header.seq;
+    batch.raw.resize(static_cast<std::size_t>(foreign->raw.data() - batch.raw.data()));
+    if (batch.raw.empty()) return Damaged(watcher, seq);
+    RETURN_IF_ERROR(watcher.reader->SeekTo(seq));  // what is its own is shown first
   }
   batch.epoch = watcher.epoch;
   batch.attempt = watcher.attempt;

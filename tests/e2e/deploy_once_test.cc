@@ -44,7 +44,7 @@ TEST_F(DeployOnce, ShimKilledInTheDeployPhase) {
 }
 
 TEST_F(DeployOnce, DroneLostInTheDeployPhase) {
-  StartQueen({"--lease", "2"});
+  StartQueen({"--lease", "2s"});
   StartDrone("bee", 1, {"--speed", "9"});
   StartDrone("other");
   const std::uint64_t job = Submit(Deploy(AwaitFile(Gate("go")) + "echo finished >> " + temp_ / "finished"));

@@ -102,7 +102,7 @@ TEST_F(DroneRestart, JobThatEndsWhileTheDroneIsAwayIsReportedAfterwards) {
 }
 
 TEST_F(DroneRestart, LostDronesJobIsTriedAgainElsewhere) {
-  StartQueen({"--lease", "2"});
+  StartQueen({"--lease", "2s"});
   StartDrone("doomed", 1, {"--speed", "9"});
   StartDrone("spare");
   const std::uint64_t job = Submit(TestJob({PassesTheSecondTime()}));
@@ -139,7 +139,7 @@ TEST_F(DroneRestart, LostDronesJobIsTriedAgainElsewhere) {
 }
 
 TEST_F(DroneRestart, WithoutAnotherDroneTheJobWaitsAndSaysWhy) {
-  StartQueen({"--lease", "2"});
+  StartQueen({"--lease", "2s"});
   StartDrone("bee");
   const std::uint64_t job = Submit(TestJob({PassesTheSecondTime()}));
   ASSERT_TRUE(Eventually([&] { return StateOf(job) == "started"; }));

@@ -40,6 +40,7 @@ class HiveFixture : public ::testing::Test {
   void StartQueen(const Words& flags = {});
   void StopQueen();
   void KillQueen();
+  Child& Queen() { return queens_.back(); }
   std::string QueenData() const { return temp_ / "q"; }
 
   // Drones, by name. StartDrone returns when the queen lists it as connected.

@@ -1,5 +1,7 @@
 #include "queen/store/sqlite/quarantine.h"
 
+#include <spdlog/spdlog.h>
+
 #include "absl/strings/str_cat.h"
 #include "common/base/clock.h"
 #include "common/base/status_macros.h"
@@ -38,6 +40,10 @@ absl::Status MoveToQuarantine(Connection& connection, const std::vector<BadRow>&
   }
   if (status.ok()) status = connection.Commit(kOperation);
   if (!status.ok()) connection.Rollback();
+  for (const BadRow& row : rows) {
+    spdlog::error("row {} of table {} cannot be read and is {}: {}", row.key, row.table,
+                  status.ok() ? "set aside in table quarantine" : "left out", row.reason);
+  }
   return status;
 }
 

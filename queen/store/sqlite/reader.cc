@@ -16,6 +16,22 @@ std::int64_t Clamp(std::uint64_t value) {
   return static_cast<std::int64_t>(std::min(value, static_cast<std::uint64_t>(kMax)));
 }
 
+// Never was, or was set aside at a start because it could not be decoded.
+template <typename Table>
+absl::Status Missing(Connection& connection, std::uint64_t key) {
+  ASSIGN_OR_RETURN(Statement statement,
+                   connection.Prepare("SELECT reason FROM quarantine WHERE table_name=? AND row_key=?",
+                                      "read table quarantine"));
+  statement.BindText(Table::kName);
+  statement.BindInt(Clamp(key));
+  ASSIGN_OR_RETURN(bool aside, statement.Step());
+  if (!aside) return absl::NotFoundError(absl::StrCat("there is no ", Table::kNoun, " ", key));
+  return absl::DataLossError(absl::StrCat(
+      Table::kNoun, " ", key,
+      " could not be read when the queen started and was set aside: ", std::string(statement.Bytes(0)),
+      "\nnext: look at table quarantine of the database, or restore a backup"));
+}
+
 template <typename Table>
 absl::StatusOr<typename Table::Row> ReadOne(Connection& connection, std::uint64_t key) {
   static const std::string sql =
@@ -24,7 +40,7 @@ absl::StatusOr<typename Table::Row> ReadOne(Connection& connection, std::uint64_
   ASSIGN_OR_RETURN(Statement statement, connection.Prepare(sql, operation));
   statement.BindInt(Clamp(key));
   ASSIGN_OR_RETURN(bool found, statement.Step());
-  if (!found) return absl::NotFoundError(absl::StrCat("there is no ", Table::kNoun, " ", key));
+  if (!found) return Missing<Table>(connection, key);
   typename Table::Row row;
   absl::Status decoded = ReadRow<Table>(statement, &row);
   if (decoded.ok()) return row;

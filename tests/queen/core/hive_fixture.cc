@@ -1,95 +1,6 @@
 #include "tests/queen/core/hive_fixture.h"
 
 namespace waggle::queen {
-namespace {
-
-bool Same(const JobRow& a, const JobRow& b) {
-  return a.state == b.state && a.reason == b.reason && a.detail == b.detail && a.attempt == b.attempt &&
-         a.attempts == b.attempts && a.test_code == b.test_code && a.deploy_code == b.deploy_code &&
-         a.times.finished == b.times.finished;
-}
-
-}  // namespace
-
-void ShadowStore::Apply(const WriteBatch& batch) {
-  if (batch.counters) {
-    const Counters& c = *batch.counters;
-    EXPECT_GE(c.job, counters.job);
-    EXPECT_GE(c.run, counters.run);
-    EXPECT_GE(c.drone, counters.drone);
-    EXPECT_GE(c.epoch, counters.epoch);
-    EXPECT_GE(c.session, counters.session);
-    counters = c;
-  }
-  for (const JobRow& row : batch.jobs) {
-    auto at = jobs.find(row.id);
-    if (at != jobs.end() && IsTerminal(at->second.state)) {
-      ADD_FAILURE() << "job " << row.id.value() << " is " << Name(at->second.state)
-                    << " and was written again as " << Name(row.state)
-                    << (Same(row, at->second) ? " (the same)" : "");
-    }
-    EXPECT_LE(row.id.value(), counters.job);
-    EXPECT_LE(row.attempt.value(), counters.epoch);
-    jobs[row.id] = row;
-  }
-  for (const AttemptRow& row : batch.attempts) {
-    EXPECT_LE(row.epoch.value(), counters.epoch) << "an epoch is stored with the counter that gave it";
-    auto at = attempts.find(row.epoch);
-    if (at == attempts.end()) {
-      bool grows = attempts.empty() || row.epoch > attempts.rbegin()->first;
-      EXPECT_TRUE(grows) << "epochs only grow";
-    } else {
-      EXPECT_EQ(at->second.job, row.job);
-      EXPECT_FALSE(at->second.log_closed) << "attempt " << row.epoch.value() << " was over";
-      EXPECT_TRUE(!IsTerminal(at->second.state) || at->second.state == row.state) << "a verdict stands";
-      EXPECT_GE(row.state, at->second.state) << "states never go backwards";
-    }
-    attempts[row.epoch] = row;
-  }
-  for (const DroneRow& row : batch.drones) {
-    EXPECT_LE(row.id.value(), counters.drone);
-    drones[row.id] = row;
-  }
-  for (const RunRow& row : batch.runs) runs[row.id] = row;
-  for (const WriteBatch::Document& document : batch.documents) documents[document.job] = document.bytes;
-}
-
-Snapshot ShadowStore::Load() const {
-  Snapshot snapshot;
-  snapshot.counters = counters;
-  std::set<Epoch> current;
-  for (const auto& [id, row] : jobs) {
-    if (IsTerminal(row.state)) continue;
-    snapshot.jobs.push_back(row);
-    current.insert(row.attempt);
-  }
-  for (const auto& [epoch, row] : attempts) {
-  row.repo = options.repo;
-  row.branch = options.branch;
-    if (current.contains(epoch) || !row.log_closed) snapshot.attempts.push_back(row);
-  }
-  for (const auto& [id, row] : drones) snapshot.drones.push_back(row);
-  return snapshot;
-}
-
-void HiveTest::SubmitRun(const std::string& repo, const std::string& branch,
-                         const std::vector<std::string>& jobs) {
-  event::SubmitRun submit;
-  submit.request = NewRequest();
-  submit.run.repo = repo;
-  submit.run.branch = branch;
-  for (const std::string& name : jobs) {
-    JobDraft draft;
-    draft.row.name = name;
-    draft.row.repo = repo;
-    draft.row.branch = branch;
-    draft.document = "document of " + name;
-    ids_[name] = JobId(store_.counters.job + 1 + submit.jobs.size());
-    submit.jobs.push_back(std::move(draft));
-  }
-  Step(submit);
-  EXPECT_EQ(AnswerTo<SubmittedRun>(submit.request).jobs.size(), jobs.size());
-}
 
 void HiveTest::Boot(Snapshot snapshot) {
   hive_ = std::make_unique<Hive>(config_, std::move(snapshot), now_);
@@ -153,10 +64,31 @@ JobId HiveTest::Submit(const std::string& name, JobOptions options) {
   row.needs = options.needs;
   row.plugins = options.plugins;
   row.local_only = options.local_only;
+  row.repo = options.repo;
+  row.branch = options.branch;
   ids_[name] = JobId(store_.counters.job + 1);
   Step(submit);
   EXPECT_EQ(AnswerTo<JobRow>(submit.request).id, ids_[name]);
   return ids_[name];
+}
+
+void HiveTest::SubmitRun(const std::string& repo, const std::string& branch,
+                         const std::vector<std::string>& jobs) {
+  event::SubmitRun submit;
+  submit.request = NewRequest();
+  submit.run.repo = repo;
+  submit.run.branch = branch;
+  for (const std::string& name : jobs) {
+    JobDraft draft;
+    draft.row.name = name;
+    draft.row.repo = repo;
+    draft.row.branch = branch;
+    draft.document = "document of " + name;
+    ids_[name] = JobId(store_.counters.job + 1 + submit.jobs.size());
+    submit.jobs.push_back(std::move(draft));
+  }
+  Step(submit);
+  EXPECT_EQ(AnswerTo<SubmittedRun>(submit.request).jobs.size(), jobs.size());
 }
 
 RequestId HiveTest::Cancel(const std::string& job, bool now, const std::string& reason) {

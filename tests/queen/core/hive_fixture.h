@@ -12,26 +12,11 @@
 #include <vector>
 
 #include "queen/core/hive.h"
+#include "tests/support/shadow_store.h"
 
 namespace waggle::queen {
 
 using namespace std::chrono_literals;
-
-// Keeps the rows of each step as a store would and checks what must hold for every sequence of them: a
-// terminal job row is written once and never changes, epochs and counters only grow.
-class ShadowStore {
- public:
-  void Apply(const WriteBatch& batch);
-  Snapshot Load() const;
-
-  std::string repo = "", branch = "";
-  std::map<JobId, JobRow> jobs;
-  std::map<Epoch, AttemptRow> attempts;
-  std::map<DroneId, DroneRow> drones;
-  std::map<RunId, RunRow> runs;
-  std::map<JobId, std::string> documents;
-  Counters counters;
-};
 
 struct JobOptions {
   std::int32_t priority = 0;
@@ -39,10 +24,10 @@ struct JobOptions {
   std::vector<std::string> plugins;
   bool local_only = false;
   JobType type = JobType::kTest;
+  std::string repo = "", branch = "";
 };
 
 // A hive under virtual time, with a store and logs that do what the real ones do, and drones that only do
-  void SubmitRun(const std::string& repo, const std::string& branch, const std::vector<std::string>& jobs);
 // what the test says. Jobs and drones are called by their names.
 class HiveTest : public testing::Test {
  protected:
@@ -57,6 +42,7 @@ class HiveTest : public testing::Test {
 
   // ---- people ----
   JobId Submit(const std::string& name, JobOptions options = {});
+  void SubmitRun(const std::string& repo, const std::string& branch, const std::vector<std::string>& jobs);
   RequestId Cancel(const std::string& job, bool now = false, const std::string& reason = "");
   std::string WhyWaiting(const std::string& job);
   FleetView Fleet();
@@ -138,7 +124,7 @@ class HiveTest : public testing::Test {
 
   HiveConfig config_;
   std::unique_ptr<Hive> hive_;
-  ShadowStore store_;
+  ShadowStore store_{[](const std::string& what) { ADD_FAILURE() << what; }};
   Time now_ = Time(1000s);
   WallMillis wall_ = 1'700'000'000'000;
   std::map<std::string, JobId> ids_;

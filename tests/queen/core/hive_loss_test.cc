@@ -109,6 +109,10 @@ TEST_F(HiveLoss, NoAnswerToAnAssignmentIsALostAttempt) {
   EXPECT_EQ(Current("a"), first);
   Advance(1ms);
   EXPECT_NE(Current("a"), first);
+  ExpectQueued("a");
+  Advance(kAvoidSilent / 2);  // there is no other drone
+  Heartbeat("d1");
+  Advance(kAvoidSilent / 2);
   ExpectAssigned("a", "d1");
   ASSERT_THAT(SentTo<to_drone::Fenced>("d1"), SizeIs(1));
   EXPECT_EQ(SentTo<to_drone::Fenced>("d1")[0].epoch, first);
@@ -129,7 +133,11 @@ TEST_F(HiveLoss, AnAcceptedJobHasNoAcceptDeadline) {
 TEST_F(HiveLoss, ARefusalIsRetriedAndThenFinal) {
   DroneUp("d1");
   Submit("a");
-  for (int i = 0; i < 3; ++i) Reject("a", "disk full");
+  for (int i = 0; i < 3; ++i) {
+    ExpectAssigned("a", "d1");
+    Reject("a", "disk full");
+    Advance(kAvoidRefusing * 4);
+  }
   SealsComplete();
   ExpectState("a", JobState::kErrored, Reason::kRejected);
   EXPECT_THAT(Job("a").detail, HasSubstr("d1 refused the job: disk full"));
@@ -308,6 +316,25 @@ TEST_F(HiveLoss, ANameIsNotTakenFromADroneWhoseLogIsNotSealedYet) {
   drones_["d1"].identity = "another";
   DroneUp("d1");
   ExpectAssigned("a", "d1");
+}
+
+// Found by the simulation: a queen that was stopped for longer than a lease lost every drone when she went
+// on, because her timer came before what they had said meanwhile.
+TEST_F(HiveTest, WhenTheQueenWasAwayNoLeaseIsLost) {
+  DroneUp("d1", 2);
+  Submit("a");
+  Accept("a");
+  Starts("a");
+  Submit("b");  // assigned and not yet answered
+  now_ += config_.LostAfter() + 60s;
+  Step(event::Tick{});
+  ExpectState("a", JobState::kStarted);
+  ExpectAssigned("b", "d1");
+  Accept("b");
+  Heartbeat("d1");
+  ExpectState("b", JobState::kReceived);
+  AdvancePastLease();  // silence that the queen was there for
+  ExpectQueued("a");
 }
 
 }  // namespace

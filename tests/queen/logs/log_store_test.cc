@@ -126,6 +126,68 @@ TEST_F(LogStoreTest, ARepeatWithOtherBytesIsAConflictAndTheFirstStay) {
   EXPECT_THAT(listener_.Complete().problem, HasSubstr("record 1 was sent twice with different content"));
 }
 
+TEST_F(LogStoreTest, RepeatsAmongFreshRecordsAreNotStored) {
+  logs_->OpenLog(Epoch(7), SessionId(1));
+  const std::string one = maker_.Out("1\n"), two = maker_.Out("2\n"), three = maker_.Out("3\n");
+  Append(one + one + two + one + two + three + two);
+  ASSERT_TRUE(listener_.Waits("acked s1 7:3"));
+  EXPECT_EQ(Stored(), one + two + three);
+  Append(maker_.End());
+  ASSERT_TRUE(listener_.Waits("complete 7"));
+  EXPECT_EQ(listener_.Complete().problem, "");
+  EXPECT_TRUE(Verified().complete) << Verified().problem;
+}
+
+TEST_F(LogStoreTest, AConflictWithinOneMessageIsSeen) {
+  logs_->OpenLog(Epoch(7), SessionId(1));
+  RecordMaker liar;
+  const std::string one = maker_.Out("1\n");
+  Append(one + liar.Out("X\n"));
+  Append(maker_.End());
+  ASSERT_TRUE(listener_.Waits("complete 7"));
+  EXPECT_THAT(listener_.Complete().problem, HasSubstr("record 1 was sent twice with different content"));
+  EXPECT_EQ(Stored().substr(0, one.size()), one);
+}
+
+TEST_F(LogStoreTest, ARecordWithoutANumberIsNone) {
+  logs_->OpenLog(Epoch(7), SessionId(1));
+  journal::RecordHeader header;
+  header.epoch = Epoch(7);
+  header.kind = journal::Kind::kStdout;
+  std::string raw;
+  journal::EncodeRecord(header, "x", &raw);
+  Append(raw);
+  ASSERT_TRUE(listener_.Waits("resume_from s1 7:1"));
+  EXPECT_EQ(Stored(), "");
+}
+
+TEST_F(LogStoreTest, AFinalWhoseExitCodesCannotBeIsAProblem) {
+  const struct {
+    const char* problem;
+    std::function<void(journal::Final&)> lie;
+  } kCases[] = {
+      {"exit code 256 of its first failed command", [](journal::Final& f) { f.failed_code = 256; }},
+      {"exit code -1 of its first failed command", [](journal::Final& f) { f.failed_code = -1; }},
+      {"exit code -2 of its tests", [](journal::Final& f) { f.test_code = -2; }},
+      {"exit code 504 of its deploy", [](journal::Final& f) { f.deploy_code = 504; }},
+      {"exit code 3 of its tests, but no failed command", [](journal::Final& f) { f.test_code = 3; }},
+      {"its last record is 9; it is 1", [](journal::Final& f) { f.last = Seq(9); }},
+      {"", [](journal::Final& f) { f.test_code = f.failed_code = 255; }},
+      {"", [](journal::Final& f) { f.reason = Reason::kTimeout, f.test_code = 1; }},
+      {"", [](journal::Final& f) { f.reason = Reason::kUnknown, f.deploy_code = 504; }},
+  };
+  std::uint64_t epoch = 10;
+  for (const auto& c : kCases) {
+    RecordMaker maker{Epoch(++epoch)};
+    logs_->OpenLog(Epoch(epoch), SessionId(1));
+    Append(maker.End(c.lie), SessionId(1), Epoch(epoch));
+    ASSERT_TRUE(listener_.Waits("complete " + std::to_string(epoch)));
+    const std::string problem = listener_.Complete(epoch - 11).problem;
+    EXPECT_TRUE(*c.problem == '\0' ? problem.empty() : problem.find(c.problem) != std::string::npos)
+        << problem;
+  }
+}
+
 // A drone that lost its acknowledgements sends a whole window again: it must cost about as much as the first
 // time.
 TEST_F(LogStoreTest, ManyRepeatsAreCheckedInOnePass) {

@@ -228,6 +228,31 @@ TEST_F(WatchTest, ADamagedStoredLogIsDataLossNamingTheRecord) {
   expect_loss(Watch({.from_line = 100'000}));
 }
 
+TEST_F(WatchTest, AFileOfAnotherAttemptIsNotShown) {
+  AttemptBegins(Epoch(7), 1);
+  Write(journal::Join({maker_.Out("own\n"), maker_.End()}));
+  JobEnds(JobState::kPassed);
+  Drain();
+  journal::RecordMaker other{Epoch(8)};
+  const std::string path = logs_->At(Epoch(7)).Segment(0);
+  const std::string own = test::ReadText(path);
+  const std::string stolen = journal::Join({other.Out("secret\n"), other.End()});
+  test::WriteText(path, own.substr(0, journal::kSegmentHeaderBytes) + stolen);
+  auto all = Follow();
+  EXPECT_EQ(all->Ending(), "fail");
+  EXPECT_EQ(all->failure().code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(all->Raw(), "");
+  // Behind its own first record.
+  journal::RecordMaker mine;
+  const std::string first = mine.Out("own\n");
+  other = journal::RecordMaker(Epoch(8));
+  other.Out("secret\n");
+  test::WriteText(path, own.substr(0, journal::kSegmentHeaderBytes) + first + other.End());
+  auto part = Follow();
+  EXPECT_EQ(part->Ending(), "fail");
+  EXPECT_EQ(part->Raw(), first);
+}
+
 TEST_F(WatchTest, AStoredLogThatIsCutOff) {
   AttemptBegins(Epoch(7), 1);
   Write(journal::Join({maker_.Out("1\n"), maker_.End()}));

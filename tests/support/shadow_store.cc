@@ -1,0 +1,89 @@
+#include "tests/support/shadow_store.h"
+
+#include <set>
+
+#include "absl/strings/str_cat.h"
+
+namespace waggle::queen {
+namespace {
+
+bool Same(const JobRow& a, const JobRow& b) {
+  return a.state == b.state && a.reason == b.reason && a.detail == b.detail && a.attempt == b.attempt &&
+         a.attempts == b.attempts && a.test_code == b.test_code && a.deploy_code == b.deploy_code &&
+         a.times.finished == b.times.finished;
+}
+
+}  // namespace
+
+void ShadowStore::Check(bool holds, const char* what, std::uint64_t number) {
+  if (!holds) problem_(absl::StrCat(what, ": ", number));
+}
+
+void ShadowStore::Take(const Counters& c) {
+  const bool grow = c.job >= counters.job && c.run >= counters.run && c.drone >= counters.drone &&
+                    c.epoch >= counters.epoch && c.session >= counters.session;
+  Check(grow, "a counter went backwards; the epoch's is now", c.epoch);
+  counters = c;
+}
+
+void ShadowStore::Take(const JobRow& row) {
+  auto at = jobs.find(row.id);
+  if (at != jobs.end() && IsTerminal(at->second.state)) {
+    problem_(absl::StrCat("job ", row.id.value(), " is ", std::string(Name(at->second.state)),
+                          " and was written again as ", std::string(Name(row.state)),
+                          Same(row, at->second) ? " (the same)" : ""));
+  }
+  Check(row.id.value() <= counters.job, "a job is stored without the counter that gave its number",
+        row.id.value());
+  Check(row.attempt.value() <= counters.epoch, "a job names an epoch that was not given",
+        row.attempt.value());
+  jobs[row.id] = row;
+}
+
+void ShadowStore::Take(const AttemptRow& row) {
+  const std::uint64_t epoch = row.epoch.value();
+  Check(epoch <= counters.epoch, "an epoch is stored without the counter that gave it", epoch);
+  auto at = attempts.find(row.epoch);
+  if (at == attempts.end()) {
+    Check(attempts.empty() || row.epoch > attempts.rbegin()->first, "an epoch is lower than one before it",
+          epoch);
+  } else {
+    const AttemptRow& before = at->second;
+    Check(before.job == row.job, "an attempt changed its job", epoch);
+    Check(!before.log_closed, "an attempt was over and is written again", epoch);
+    Check(!IsTerminal(before.state) || before.state == row.state, "the verdict of an attempt changed", epoch);
+    Check(row.state >= before.state, "the state of an attempt went backwards", epoch);
+  }
+  attempts[row.epoch] = row;
+}
+
+void ShadowStore::Apply(const WriteBatch& batch) {
+  if (batch.counters) Take(*batch.counters);
+  for (const JobRow& row : batch.jobs) Take(row);
+  for (const AttemptRow& row : batch.attempts) Take(row);
+  for (const DroneRow& row : batch.drones) {
+    Check(row.id.value() <= counters.drone, "a drone is stored without the counter that gave its number",
+          row.id.value());
+    drones[row.id] = row;
+  }
+  for (const RunRow& row : batch.runs) runs[row.id] = row;
+  for (const WriteBatch::Document& document : batch.documents) documents[document.job] = document.bytes;
+}
+
+Snapshot ShadowStore::Load() const {
+  Snapshot snapshot;
+  snapshot.counters = counters;
+  std::set<Epoch> current;
+  for (const auto& [id, row] : jobs) {
+    if (IsTerminal(row.state)) continue;
+    snapshot.jobs.push_back(row);
+    current.insert(row.attempt);
+  }
+  for (const auto& [epoch, row] : attempts) {
+    if (current.contains(epoch) || !row.log_closed) snapshot.attempts.push_back(row);
+  }
+  for (const auto& [id, row] : drones) snapshot.drones.push_back(row);
+  return snapshot;
+}
+
+}  // namespace waggle::queen
