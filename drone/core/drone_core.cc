@@ -19,6 +19,7 @@ Effects DroneCore::Step(Time now, const Event& event) {
   effects_ = {};
   if (exited_) return {};
   std::visit([&](const auto& e) { On(now, e); }, event);
+  if (exited_) return std::move(effects_);  // nothing follows the exit
   KillOverdue(now);
   RemoveDoomed();
   StartDeferred(now);

@@ -287,6 +287,17 @@ TEST_F(AttemptsTest, StopWithEverythingDeliveredExitsClean) {
   EXPECT_EQ(All<effect::Exit>().at(0).code, 0);
 }
 
+TEST_F(AttemptsTest, NothingFollowsTheExit) {
+  Connect();
+  Run(7);
+  Hear(Fenced{Epoch(7)});
+  ASSERT_EQ(Count<effect::KillTree>(), 1u);
+  now_ += kShimLeaves;  // due again
+  Step(event::Detach{});
+  ASSERT_FALSE(said_.empty());
+  EXPECT_TRUE(std::holds_alternative<effect::Exit>(said_.back()));
+}
+
 TEST_F(AttemptsTest, DetachLeavesAtOnceAndTouchesNothing) {
   Connect();
   Run(7);

@@ -1,0 +1,297 @@
+#include "tests/sim/oracle.h"
+
+#include <algorithm>
+
+#include "common/journal/reader.h"
+#include "common/journal/writer.h"
+
+namespace waggle::sim {
+
+using journal::Kind;
+
+char OutputByte(Epoch epoch, Kind stream, std::uint64_t offset) {
+  const std::uint64_t word = MixBits(epoch.value() * 2 + (stream == Kind::kStdout ? 0 : 1)) ^ (offset / 8);
+  return static_cast<char>(MixBits(word) >> (8 * (offset % 8)));
+}
+
+std::string Oracle::LogPath(Epoch epoch) {
+  return absl::StrCat("/q/logs/", epoch.value() / 4096, "/", epoch.value(), ".000");
+}
+
+// ---- shims ----
+
+void Oracle::ShimStarted(Epoch epoch, JobId job, std::size_t drone) {
+  auto [at, fresh] = truths_.try_emplace(epoch);
+  if (!fresh) world_.Fail("I4", absl::StrCat("attempt ", epoch.value(), " was started twice"));
+  at->second.job = job;
+  at->second.drone = drone;
+}
+
+void Oracle::CommandStarted(Epoch epoch, JobId job, Phase phase) {
+  if (truths_.at(epoch).cancel_taken && phase != Phase::kCleanup) {
+    world_.Fail("I12",
+                absl::StrCat("attempt ", epoch.value(), " started a command after its cancel was taken"));
+  }
+  if (phase != Phase::kDeploy) return;
+  auto [at, first] = deployed_.try_emplace(job, epoch);
+  if (!first && at->second != epoch) {
+    world_.Fail("I7", absl::StrCat("job ", job.value(), " deployed in attempt ", at->second.value(),
+                                   " and again in ", epoch.value()));
+  }
+  auto row = store_.attempts.find(epoch);
+  if (row == store_.attempts.end() || !row->second.granted) {
+    world_.Fail("I7", absl::StrCat("attempt ", epoch.value(), " deploys without a stored grant"));
+  }
+}
+
+void Oracle::CancelTaken(Epoch epoch) {
+  truths_.at(epoch).cancel_taken = true;
+}
+
+void Oracle::RecordsSpooled(Epoch epoch, std::string_view records) {
+  Truth& truth = truths_.at(epoch);
+  journal::ForEachRecord(records, [&](const journal::RecordView& record) {
+    truth.records.push_back(record.header.crc);
+    if (record.header.kind == Kind::kFinal) truth.final = journal::DecodeFinal(record.payload);
+  });
+}
+
+void Oracle::AttemptDeleted(Epoch epoch, bool wanted) {
+  auto row = store_.attempts.find(epoch);
+  const bool over = given_up_.contains(epoch) || (row != store_.attempts.end() &&
+                                                  (IsTerminal(row->second.state) || row->second.log_closed));
+  if (wanted && !over) {
+    world_.Fail(
+        "I6", absl::StrCat("attempt ", epoch.value(), " was deleted on its drone before its end was stored"));
+  }
+}
+
+// ---- queen: logs ----
+
+void Oracle::LogTaken(SessionId by, Epoch epoch) {
+  auto writer = writers_.find(epoch);
+  if (writer != writers_.end() && writer->second == by) return;
+  world_.Fail("I4", absl::StrCat("records of session ", by.value(), " were taken into the log of attempt ",
+                                 epoch.value(), ", which is not its own"));
+}
+
+// True when the record is what it must be; otherwise the violation is noted.
+bool Oracle::CheckStoredRecord(Epoch epoch, Checked& checked, const journal::RecordView& record) {
+  auto wrong = [&](std::string_view how) {
+    world_.Fail("I5", absl::StrCat("log of attempt ", epoch.value(), ", record ", record.header.seq.value(),
+                                   ": ", absl::string_view(how.data(), how.size())));
+    return false;
+  };
+  if (checked.over) return wrong("stands behind the final record");
+  if (record.header.epoch != epoch) return wrong("belongs to another attempt");
+  if (record.header.seq.value() != checked.records.size() + 1) return wrong("is out of order");
+  const Kind kind = record.header.kind;
+  checked.over = kind == Kind::kFinal;
+  auto truth = truths_.find(epoch);
+  const std::uint64_t seq = record.header.seq.value();
+  const bool produced = !checked.sealed && truth != truths_.end() && seq <= truth->second.records.size() &&
+                        truth->second.records[seq - 1] == record.header.crc;
+  if (!produced) {
+    // Only the queen's own two last records may stand here: what became of it, and the end.
+    const bool status = kind == Kind::kStatus && (!checked.sealed || power_lost_);
+    if (!status && (kind != Kind::kFinal || !checked.sealed)) return wrong("is not what the job wrote");
+    checked.sealed = true;
+  }
+  if (journal::IsOutput(kind)) {
+    std::uint64_t& at = checked.offsets[kind == Kind::kStdout ? 0 : 1];
+    if (record.header.offset != at) return wrong("has a wrong stream offset");
+    for (char c : record.payload) {
+      if (c != OutputByte(epoch, kind, at++)) return wrong("holds bytes that the job did not write there");
+    }
+  }
+  return true;
+}
+
+void Oracle::LogGrew(Epoch epoch) {
+  const Disk::File* file = world_.disk.Find(LogPath(epoch));
+  if (file == nullptr) return;
+  Checked& checked = checked_[epoch];
+  if (checked.position == 0) checked.position = journal::kSegmentHeaderBytes;
+  if (file->data.size() < checked.position) {
+    return world_.Fail("I5", absl::StrCat("the log of attempt ", epoch.value(), " became shorter"));
+  }
+  std::string_view rest = std::string_view(file->data).substr(checked.position);
+  journal::RecordView record;
+  while (journal::DecodeRecord(rest, &record) == journal::DecodeResult::kOk) {
+    if (!CheckStoredRecord(epoch, checked, record)) return;
+    checked.records.push_back(record.header.crc);
+    checked.position += record.raw.size();
+    rest.remove_prefix(record.raw.size());
+  }
+}
+
+const Oracle::Durable& Oracle::DurableOf(Epoch epoch) {
+  Durable& durable = durable_[epoch];
+  const Disk::File* file = world_.disk.Find(LogPath(epoch));
+  if (file == nullptr || !file->linked) return durable;
+  if (durable.position == 0) durable.position = journal::kSegmentHeaderBytes;
+  if (file->durable.size() < durable.position) return durable;
+  std::string_view rest = std::string_view(file->durable).substr(durable.position);
+  journal::RecordView record;
+  while (journal::DecodeRecord(rest, &record) == journal::DecodeResult::kOk) {
+    durable.last = record.header.seq;
+    durable.final = record.header.kind == Kind::kFinal;
+    durable.position += record.raw.size();
+    rest.remove_prefix(record.raw.size());
+  }
+  return durable;
+}
+
+void Oracle::Acked(Epoch epoch, Seq seq) {
+  const Seq last = DurableOf(epoch).last;
+  if (seq <= last) return;
+  world_.Fail("I6", absl::StrCat("record ", seq.value(), " of attempt ", epoch.value(),
+                                 " was acknowledged; durable are ", last.value()));
+}
+
+void Oracle::QueenLostPower() {
+  checked_.clear();
+  durable_.clear();
+  power_lost_ = true;
+}
+
+const std::vector<std::uint32_t>* Oracle::Stored(Epoch epoch) const {
+  auto found = checked_.find(epoch);
+  return found == checked_.end() ? nullptr : &found->second.records;
+}
+
+// ---- queen: rows ----
+
+void Oracle::CheckNewAttempt(const queen::AttemptRow& row) {
+  if (!store_.attempts.empty() && row.epoch <= store_.attempts.rbegin()->first) {
+    world_.Fail("I9", absl::StrCat("epoch ", row.epoch.value(), " was given after ",
+                                   store_.attempts.rbegin()->first.value()));
+  }
+  auto job = store_.jobs.find(row.job);
+  if (job == store_.jobs.end()) return;
+  if (job->second.cancel_requested) {
+    world_.Fail("I12", absl::StrCat("job ", row.job.value(), " was canceled and then assigned again"));
+  }
+}
+
+// A branch is one run's at a time.
+void Oracle::CheckBranch(JobId job) {
+  const queen::JobRow& mine = store_.jobs.at(job);
+  if (mine.repo.empty() || mine.branch.empty()) return;
+  for (const auto& [id, other] : store_.jobs) {
+    const bool same_run = id == job || (mine.run && mine.run == other.run);
+    if (same_run || other.repo != mine.repo || other.branch != mine.branch) continue;
+    if (other.attempt && !IsTerminal(other.state)) {
+      world_.Fail("I15",
+                  absl::StrCat("job ", job.value(), " starts on a branch where job ", id.value(), " runs"));
+    }
+  }
+}
+
+void Oracle::BeforeCommit(const queen::WriteBatch& rows) {
+  for (const queen::AttemptRow& row : rows.attempts) {
+    if (store_.attempts.contains(row.epoch)) continue;
+    CheckNewAttempt(row);
+    assigned_.push_back(row.job);
+    if (row.number > 1) world_.Sometimes(Rare::queued_again);
+  }
+}
+
+void Oracle::AfterCommit(const queen::WriteBatch& rows) {
+  for (JobId job : std::exchange(assigned_, {})) CheckBranch(job);
+  std::set<JobId> seen;
+  for (const queen::JobRow& row : rows.jobs) {
+    if (IsTerminal(row.state) && seen.insert(row.id).second) CheckVerdict(row);
+  }
+  for (const queen::AttemptRow& row : rows.attempts) {
+    if (!row.log_closed || DurableOf(row.epoch).final) continue;
+    world_.Fail("I5",
+                absl::StrCat("the log of attempt ", row.epoch.value(), " counts as closed; durable are ",
+                             DurableOf(row.epoch).last.value(), " records and no final one"));
+  }
+}
+
+void Oracle::CheckVerdict(const queen::JobRow& row) {
+  auto wrong = [&](std::string_view invariant, std::string_view how) {
+    world_.Fail(invariant, absl::StrCat("job ", row.id.value(), " is ", std::string(Name(row.state)), " (",
+                                        std::string(Name(row.reason)), ") by attempt ", row.attempt.value(),
+                                        ": ", absl::string_view(how.data(), how.size())));
+  };
+  if (row.state == JobState::kCanceled && !row.cancel_requested) return wrong("I1", "nobody canceled it");
+  if (!row.attempt) {
+    if (row.state != JobState::kCanceled) wrong("I3", "no attempt said so");
+    return;
+  }
+  for (auto it = store_.attempts.rbegin(); it != store_.attempts.rend(); ++it) {
+    if (it->second.job != row.id) continue;
+    if (it->first != row.attempt)
+      return wrong("I3", absl::StrCat("its newest attempt is ", it->first.value()));
+    break;
+  }
+  const queen::AttemptRow& attempt = store_.attempts.at(row.attempt);
+  auto truth = truths_.find(row.attempt);
+  const journal::Final* final =
+      truth != truths_.end() && truth->second.final ? &*truth->second.final : nullptr;
+  switch (row.state) {
+    case JobState::kPassed:
+    case JobState::kFailed:
+      if (!DurableOf(row.attempt).final) return wrong("I5", "its log has no durable final record");
+      if (final == nullptr || final->reason != Reason::kNone) return wrong("I1", "its shim did not say so");
+      if ((final->failed_code == 0) != (row.state == JobState::kPassed))
+        return wrong("I1", "its shim says otherwise");
+      return;
+    case JobState::kErrored:
+      if (row.reason == Reason::kLogIncomplete) return wrong("I5", "no record was harmed");
+      if (row.reason == Reason::kUnknown) world_.Sometimes(Rare::deploy_unknown);
+      if (row.reason == Reason::kUnknown && !attempt.granted)
+        return wrong("I1", "it was never granted a deploy");
+      if (row.reason == Reason::kDroneLost || row.reason == Reason::kShimLost ||
+          row.reason == Reason::kRejected) {
+        if (attempt.granted) return wrong("I1", "its deploy may have begun");
+        if (row.attempts <= 2) return wrong("I1", absl::StrCat("after only ", row.attempts, " attempts"));
+        world_.Sometimes(Rare::retries_used_up);
+      }
+      return;
+    default:
+      return;
+  }
+}
+
+void Oracle::LeaseOver(std::size_t drone, Duration silence, Duration late, bool drone_thinks_connected) {
+  if (late > 2 * std::chrono::seconds(1)) {
+    world_.Fail("L2", absl::StrCat("the queen was away for ", late.count() / kMilli, " ms and drone d", drone,
+                                   " lost its lease"));
+  }
+  if (silence < limits::kLease) {
+    world_.Fail("L1", absl::StrCat("drone d", drone, " was lost ", silence.count() / kMilli,
+                                   " ms after it was heard of"));
+  }
+  if (drone_thinks_connected) {
+    world_.Fail("L1", absl::StrCat("drone d", drone, " was lost and does not know it yet"));
+  }
+  world_.Sometimes(Rare::drone_knew_first);
+}
+
+void Oracle::CheckEnd() {
+  for (const auto& [epoch, row] : store_.attempts) {
+    LogGrew(epoch);
+    if (world_.failed()) return;
+    if (!row.log_closed)
+      world_.Fail("I2", absl::StrCat("the log of attempt ", epoch.value(), " was never closed"));
+    auto truth = truths_.find(epoch);
+    const Checked& checked = checked_[epoch];
+    const queen::JobRow& job = store_.jobs.at(row.job);
+    const bool by_shim =
+        job.attempt == epoch && (job.state == JobState::kPassed || job.state == JobState::kFailed);
+    if (by_shim && (truth == truths_.end() || checked.sealed || checked.records != truth->second.records)) {
+      world_.Fail("I5", absl::StrCat("the log of attempt ", epoch.value(), " has ", checked.records.size(),
+                                     " records; its job wrote ", truth->second.records.size()));
+    }
+  }
+  for (JobId job : accepted_) {
+    if (!store_.jobs.contains(job))
+      world_.Fail("I6", absl::StrCat("job ", job.value(), " was accepted and is gone"));
+  }
+}
+
+}  // namespace waggle::sim

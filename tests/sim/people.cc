@@ -1,0 +1,154 @@
+// The person of the simulated world, and the watchers: they submit, cancel and look.
+#include <algorithm>
+
+#include "absl/strings/numbers.h"
+
+#include "common/journal/reader.h"
+#include "tests/sim/simulation.h"
+
+namespace waggle::sim {
+namespace {
+
+constexpr Nanos kAskAgain = 2 * kSecond;
+
+bool IsEndless(const JobPlan& job) {
+  for (const auto& phase : job.phases) {
+    if (std::any_of(phase.begin(), phase.end(), [](const StepPlan& step) { return step.endless; }))
+      return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+void Simulation::PlanPeople() {
+  std::set<std::uint32_t> runs;
+  for (std::size_t n = 0; n + 1 < plan_.jobs.size(); ++n) {
+    const JobPlan& job = plan_.jobs[n];
+    if (!plan_.job_kept[n]) continue;
+    if (job.run == 0) {
+      world_.At(job.submit_at, [this, n] { Submit(n); });
+    } else if (runs.insert(job.run).second) {
+      world_.At(job.submit_at, [this, run = job.run] { SubmitRun(run); });
+    }
+  }
+  for (Nanos at = 3 * kSecond; at < plan_.chaos_end; at += 7 * kSecond) {
+    world_.At(at, [this] {
+      CheckFleet(/*at_end=*/false);
+      AskWhy();
+    });
+  }
+}
+
+queen::JobDraft Simulation::DraftOf(std::size_t index) const {
+  const JobPlan& job = plan_.jobs[index];
+  queen::JobDraft draft;
+  draft.document = absl::StrCat(index);
+  draft.row.name = absl::StrCat("j", index);
+  draft.row.type = job.type;
+  draft.row.priority = job.priority;
+  if (job.labelled) draft.row.needs["gpu"] = "yes";
+  if (job.repository > 0) {
+    draft.row.repo = absl::StrCat("repo", job.repository);
+    draft.row.branch = "main";
+  }
+  return draft;
+}
+
+void Simulation::Submit(std::size_t index) {
+  world_.Note(40, "a person submits job plan ", index);
+  queen_.Ask(
+      [&](queen::RequestId id) {
+        return queen::event::SubmitJob{id, DraftOf(index)};
+      },
+      [this, index](const queen::AnswerValue* answer) {
+        if (answer == nullptr) return world_.After(kAskAgain, [this, index] { Submit(index); });
+        if (const auto* row = std::get_if<queen::JobRow>(answer)) Submitted(index, row->id);
+      });
+}
+
+void Simulation::SubmitRun(std::uint32_t run) {
+  queen::RunRow row;
+  std::vector<std::size_t> indexes;
+  std::vector<queen::JobDraft> drafts;
+  for (std::size_t n = 0; n + 1 < plan_.jobs.size(); ++n) {
+    if (plan_.jobs[n].run != run || !plan_.job_kept[n]) continue;
+    indexes.push_back(n);
+    drafts.push_back(DraftOf(n));
+    row.repo = drafts.back().row.repo;
+    row.branch = drafts.back().row.branch;
+  }
+  queen_.Ask(
+      [&](queen::RequestId id) {
+        return queen::event::SubmitRun{id, row, drafts};
+      },
+      [this, run, indexes](const queen::AnswerValue* answer) {
+        if (answer == nullptr) return world_.After(kAskAgain, [this, run] { SubmitRun(run); });
+        const auto* submitted = std::get_if<queen::SubmittedRun>(answer);
+        if (submitted == nullptr) return;
+        for (std::size_t n = 0; n < indexes.size(); ++n) Submitted(indexes[n], submitted->jobs[n].id);
+      });
+}
+
+void Simulation::Submitted(std::size_t index, JobId job) {
+  oracle_.Answered(job);
+  jobs_[index] = job;
+  plans_[job] = index;
+  const JobPlan& plan = plan_.jobs[index];
+  if (plan.cancel_after) {
+    world_.After(*plan.cancel_after, [this, job, now = plan.cancel_now] { Cancel(job, now); });
+  }
+  if (plan.watched) Watch(index);
+}
+
+void Simulation::Cancel(JobId job, bool now) {
+  world_.Note(41, "a person cancels job ", job.value());
+  auto row = store_.jobs.find(job);
+  if (row != store_.jobs.end() && !IsTerminal(row->second.state) && !row->second.attempt) {
+    world_.Sometimes(Rare::canceled_while_queued);
+  }
+  queen_.Ask(
+      [&](queen::RequestId id) {
+        return queen::event::CancelJob{id, job, "alice", "enough", now};
+      },
+      [this, job, now](const queen::AnswerValue* answer) {
+        if (answer == nullptr) world_.After(kAskAgain, [this, job, now] { Cancel(job, now); });
+      });
+}
+
+// Nobody else would ever end them: their cancel was not due yet, or nobody knows their number.
+void Simulation::CancelEndless() {
+  for (const auto& [id, row] : store_.jobs) {
+    if (IsTerminal(row.state) || row.cancel_requested) continue;
+    std::size_t index = 0;
+    const bool probe = !absl::SimpleAtoi(store_.documents.at(id), &index) || index + 1 == plan_.jobs.size();
+    if (!probe && IsEndless(plan_.jobs[index])) Cancel(id, false);
+  }
+  world_.After(20 * kSecond, [this] { CancelEndless(); });
+}
+
+void Simulation::Watch(std::size_t index) {
+  const JobId job = jobs_.at(index);
+  Look(job, views_[job]);
+  auto row = store_.jobs.find(job);
+  if (row != store_.jobs.end() && IsTerminal(row->second.state) && world_.now() > plan_.chaos_end) return;
+  world_.After(people_.Skewed(20 * kMilli, 10 * kSecond), [this, index] { Watch(index); });
+}
+
+// As a pump of the WatchHub does: from the cursor to what is appended.
+void Simulation::Look(JobId job, View& view) {
+  auto row = store_.jobs.find(job);
+  if (!queen_.up() || row == store_.jobs.end() || !row->second.attempt) return;
+  const Epoch epoch = row->second.attempt;
+  std::optional<Seq> last = queen_.LastAppended(epoch);
+  if (!last) return;
+  std::vector<std::uint32_t>& shown = view.records[epoch];
+  if (last->value() <= shown.size()) return;
+  journal::Reader reader({absl::StrCat("/q/logs/", epoch.value() / 4096), absl::StrCat(epoch.value())});
+  if (!reader.SeekTo(Seq(shown.size() + 1)).ok()) return;
+  std::string raw;
+  if (!reader.ReadRaw(64 * 1024, *last, &raw).ok()) return;
+  journal::ForEachRecord(raw, [&](const journal::RecordView& record) { shown.push_back(record.header.crc); });
+}
+
+}  // namespace waggle::sim

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "tests/sim/drone.h"
+#include "tests/sim/oracle.h"
+#include "tests/sim/plan.h"
+#include "tests/sim/queen.h"
+#include "tests/sim/world.h"
+#include "tests/support/shadow_store.h"
+
+namespace waggle::sim {
+
+// One seed, from its first event to its verdict: chaos until plan.chaos_end, then everything is made whole
+// and must come to its end, then every slot of every drone must be free to use.
+class Simulation {
+ public:
+  Simulation(const Plan& plan, bool tracing);
+  // `most_steps`: stop after so many events, whatever they came to.
+  Result Run(std::uint64_t most_steps = ~std::uint64_t{0});
+
+ private:
+  struct View {  // of a watcher: checksums of the records it was shown
+    std::map<Epoch, std::vector<std::uint32_t>> records;
+  };
+
+  // simulation.cc
+  bool RunUntil(Nanos until, const std::function<bool()>& done);
+  bool Quiet() const;
+  std::string Unfinished() const;
+  void ProbeSlots();
+  void CheckFleet(bool at_end);
+  void CheckWatchers();
+  void AskWhy();
+
+  // people.cc
+  void PlanPeople();
+  void Submit(std::size_t index);
+  void SubmitRun(std::uint32_t run);
+  queen::JobDraft DraftOf(std::size_t index) const;
+  void Submitted(std::size_t index, JobId job);
+  void Cancel(JobId job, bool now);
+  void CancelEndless();
+  void Watch(std::size_t index);
+  void Look(JobId job, View& view);
+
+  // faults.cc
+  void Strike(const Fault& fault);
+  void StrikeStream(const Fault& fault, DroneHost& drone);
+  void StrikeDrone(const Fault& fault, DroneHost& drone);
+  void StrikeQueen(const Fault& fault);
+  void Heal();
+
+  const Plan plan_;
+  World world_;  // its disk outlives everything that has files open
+  queen::ShadowStore store_;
+  Oracle oracle_;
+  QueenHost queen_;
+  std::vector<std::unique_ptr<DroneHost>> drones_;
+  Random people_;
+  std::map<std::size_t, JobId> jobs_;  // of the plan, once their number is known
+  std::map<JobId, std::size_t> plans_;
+  std::map<JobId, View> views_;
+  std::uint64_t queen_power_losses_ = 0;
+  bool fleet_checked_ = false;
+  std::uint64_t most_steps_ = 0;
+};
+
+}  // namespace waggle::sim
