@@ -152,16 +152,29 @@ absl::Status SyncDirectory(const std::string& path) {
   return absl::OkStatus();
 }
 
-absl::Status MakeDirectories(const std::string& path) {
-  for (std::size_t i = 1; i <= path.size(); ++i) {
-    if (i != path.size() && path[i] != '/') continue;
-    std::string prefix = path.substr(0, i);
-    if (::mkdir(prefix.c_str(), 0700) != 0 && errno != EEXIST) return ErrnoStatus("create directory", prefix);
+// The usual case, that it is there, takes one call.
+static absl::Status MakeDirectories(const std::string& path, bool durable) {
+  std::size_t slash = path.rfind('/');
+  std::string parent = slash == std::string::npos ? "" : path.substr(0, slash);
+  int made = ::mkdir(path.c_str(), 0700);
+  if (made != 0 && errno == ENOENT && !parent.empty()) {
+    RETURN_IF_ERROR(MakeDirectories(parent, durable));
+    made = ::mkdir(path.c_str(), 0700);
   }
+  if (made == 0) return durable ? SyncDirectory(parent.empty() ? "." : parent) : absl::OkStatus();
+  if (errno != EEXIST) return ErrnoStatus("create directory", path);
   struct stat info;
   if (::stat(path.c_str(), &info) != 0) return ErrnoStatus("stat", path);
   if (!S_ISDIR(info.st_mode)) return absl::FailedPreconditionError(absl::StrCat(path, " is not a directory"));
   return absl::OkStatus();
+}
+
+absl::Status MakeDirectories(const std::string& path) {
+  return MakeDirectories(path, /*durable=*/false);
+}
+
+absl::Status MakeDirectoriesDurably(const std::string& path) {
+  return MakeDirectories(path, /*durable=*/true);
 }
 
 std::string ExecutableDirectory() {

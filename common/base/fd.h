@@ -81,6 +81,8 @@ absl::Status SyncDirectory(const std::string& path);
 
 // mkdir -p with mode 0700 for what is created.
 absl::Status MakeDirectories(const std::string& path);
+// The same, and the entries of those it made are on the disk.
+absl::Status MakeDirectoriesDurably(const std::string& path);
 
 // The directory that holds the running executable: helpers are looked for there.
 std::string ExecutableDirectory();

@@ -6,6 +6,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/strings/str_replace.h"
 #include "common/base/text.h"
 #include "common/base/vocabulary.h"
@@ -203,6 +204,8 @@ int Fail(int code, const absl::Status& status) {
 
 int RunDaemon(const Program& program, const DaemonWords& words, int argc, char** argv,
               const std::function<int(const Settings&)>& serve) {
+  // The packaged Abseil has the detector of debug builds on: a shared table and its lock at every lock taken.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   CLI::App app(absl::StrCat(View(words.what), "\n\nExample: ", View(words.example)),
                std::string(program.name));
   app.set_version_flag("--version", std::string(words.version));

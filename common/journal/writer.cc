@@ -185,9 +185,14 @@ absl::StatusOr<Writer::PendingSync> Writer::TakeSync() {
   return pending;
 }
 
-absl::Status Writer::PendingSync::Run() {
+absl::Status Writer::PendingSync::Run(std::set<std::string>* directories) {
   for (const UniqueFd& file : files_) RETURN_IF_ERROR(SyncData(file.get(), "journal segment"));
-  return directory_.empty() ? absl::OkStatus() : SyncDirectory(directory_);
+  if (directory_.empty() || (directories != nullptr && directories->contains(directory_))) {
+    return absl::OkStatus();
+  }
+  RETURN_IF_ERROR(SyncDirectory(directory_));
+  if (directories != nullptr) directories->insert(directory_);
+  return absl::OkStatus();
 }
 
 absl::Status Writer::Sync() {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -74,7 +75,8 @@ class Writer {
   // appended before TakeSync() is durable once the pending sync has run.
   class PendingSync {
    public:
-    absl::Status Run();
+    // `directories`: those synced since this was taken; of several journals in one directory the first syncs it.
+    absl::Status Run(std::set<std::string>* directories = nullptr);
 
    private:
     friend class Writer;

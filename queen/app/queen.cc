@@ -123,7 +123,7 @@ void Queen::Parts::Perform(const Effect& effect) {
 }
 
 absl::Status Queen::Parts::Recover() {
-  RETURN_IF_ERROR(MakeDirectories(config.data));
+  RETURN_IF_ERROR(MakeDirectoriesDurably(config.data));
   ASSIGN_OR_RETURN(lock, LockDirectory(config.data));
   RETURN_IF_ERROR(MakeDirectories(absl::StrCat(config.data, "/mirrors")));
   ASSIGN_OR_RETURN(store, OpenSqliteStore(absl::StrCat(config.data, "/queen.db")));

@@ -1,5 +1,7 @@
 #include "queen/logs/log_shard.h"
 
+#include <set>
+
 #include "absl/strings/str_cat.h"
 #include "common/base/fd.h"
 #include "common/base/planted.h"
@@ -132,8 +134,9 @@ void LogShard::RunSync() {
     absl::MutexLock lock(&mutex_);
     items.swap(to_sync_);
   }
+  std::set<std::string> directories;
   for (SyncItem& item : items) {
-    absl::Status synced = item.sync.Run();
+    absl::Status synced = item.sync.Run(&directories);
     if (!synced.ok() && !planted::Is(planted::kFailedSyncIgnored)) {
       callbacks_->failed(synced);  // never acknowledged, never tried again
       continue;
@@ -162,7 +165,7 @@ absl::StatusOr<std::shared_ptr<OpenedLog>> LogShard::Open(Epoch epoch) {
   auto log = std::make_shared<OpenedLog>();
   log->epoch = epoch;
   log->location = At(epoch);
-  RETURN_IF_ERROR(MakeDirectories(log->location.directory));
+  RETURN_IF_ERROR(MakeDirectoriesDurably(log->location.directory));
   ASSIGN_OR_RETURN(log->writer, journal::Writer::Recover(log->location, epoch));
   if (log->writer->last().value() > 0) {
     // Digests and line numbers go on from the last checkpoint; only what is behind it is hashed again. The

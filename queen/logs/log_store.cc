@@ -16,7 +16,7 @@ LogStore::~LogStore() = default;
 
 absl::StatusOr<std::unique_ptr<LogStore>> LogStore::Create(std::string directory, int shards,
                                                            Callbacks callbacks) {
-  RETURN_IF_ERROR(MakeDirectories(directory));
+  RETURN_IF_ERROR(MakeDirectoriesDurably(directory));
   return std::unique_ptr<LogStore>(new LogStore(std::move(directory), shards, std::move(callbacks)));
 }
 

@@ -118,6 +118,10 @@ absl::Status MakeDirectories(const std::string&) {
   return absl::OkStatus();
 }
 
+absl::Status MakeDirectoriesDurably(const std::string&) {
+  return absl::OkStatus();
+}
+
 std::string ExecutableDirectory() {
   return "/bin";
 }

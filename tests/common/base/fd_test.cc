@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <thread>
 
 #include "tests/support/temp_dir.h"
@@ -155,6 +156,15 @@ TEST_F(FdTest, MakeDirectoriesMakesEveryLevelForItsOwnerOnly) {
   struct stat info;
   ASSERT_EQ(::stat(In("x/y").c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0700u);
+}
+
+TEST_F(FdTest, MakeDirectoriesDurablyMakesTheSame) {
+  EXPECT_TRUE(MakeDirectoriesDurably(In("d/e/f")).ok());
+  EXPECT_TRUE(MakeDirectoriesDurably(In("d/e/f")).ok()) << "again";
+  EXPECT_TRUE(MakeDirectoriesDurably(In("d/e/g/")).ok());
+  EXPECT_TRUE(std::filesystem::is_directory(In("d/e/f")));
+  EXPECT_TRUE(std::filesystem::is_directory(In("d/e/g")));
+  EXPECT_FALSE(MakeDirectoriesDurably("").ok());
 }
 
 TEST_F(FdTest, MakeDirectoriesErrors) {
