@@ -75,7 +75,8 @@ class Writer {
   // appended before TakeSync() is durable once the pending sync has run.
   class PendingSync {
    public:
-    // `directories`: those synced since this was taken; of several journals in one directory the first syncs it.
+    // `directories`: those synced since this was taken; of several journals in one directory the first syncs
+    // it.
     absl::Status Run(std::set<std::string>* directories = nullptr);
 
    private:

@@ -53,12 +53,13 @@ absl::StatusOr<Command> Command::Start(LaunchSpec spec, int in, bool joined, Tim
   return command;
 }
 
-void Command::Read(bool out_ready, bool err_ready, Time now, const OnOutput& on_output) {
+void Command::Read(bool out_ready, bool err_ready, Stream first, Time now, const OnOutput& on_output) {
   static char buffer[limits::kRecordPayload];  // one thread, one command
   std::array<bool, 2> ready = {out_ready, err_ready};
   std::size_t budget = kWakeBytes;
   while (budget > 0 && (ready[0] || ready[1])) {
-    for (int i = 0; i < 2; ++i) {
+    for (int turn = 0; turn < 2; ++turn) {
+      const int i = (static_cast<int>(first) + turn) % 2;
       if (!ready[i] || !pipes_[i].valid()) {
         ready[i] = false;
         continue;

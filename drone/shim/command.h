@@ -37,8 +37,9 @@ class Command {
   pid_t pid() const { return pid_; }
   int fd(Stream stream) const { return pipes_[static_cast<int>(stream)].get(); }
 
-  // Reads what is there, bounded, alternating between the pipes; the streams named in `ready` only.
-  void Read(bool out_ready, bool err_ready, Time now, const OnOutput& on_output);
+  // Reads what is there, bounded, alternating between the pipes from `first` on; of those that are ready
+  // only.
+  void Read(bool out_ready, bool err_ready, Stream first, Time now, const OnOutput& on_output);
   void Exited(int wait_status, Time now);
 
   bool exited() const { return exited_; }

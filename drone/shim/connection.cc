@@ -37,20 +37,14 @@ void Connection::Readable() {
   }
 }
 
-void Connection::Writable() {
-  Push();
-}
-
 void Connection::Send(const Status& status) {
   last_status_ = status;
   status_ = status;
-  Push();
 }
 
 void Connection::Send(const Watermark& watermark) {
   last_watermark_ = watermark;
   watermark_ = watermark;
-  Push();
 }
 
 void Connection::Push() {

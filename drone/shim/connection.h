@@ -28,14 +28,13 @@ class Connection {
 
   void Accept();  // listen_fd is readable; a new connection replaces the old one
   void Readable();
-  void Writable();
 
-  // Remembered for every later connection; sent now if there is one.
+  // Remembered for every later connection; the next Push() sends it.
   void Send(const Status& status);
   void Send(const Watermark& watermark);
+  void Push();
 
  private:
-  void Push();
   void Close(const char* why);
 
   const int listen_fd_;

@@ -51,7 +51,7 @@ int Supervisor::Run() {
     Sequence::Action action = sequence_->Next();
     if (action.what == Sequence::Do::kFinish) break;
     Perform(action);
-    Settle();
+    if (retry_flush_) Settle();
   }
   Finish();
   return 0;
@@ -89,7 +89,6 @@ bool Supervisor::Open() {
   status_.epoch = start_->epoch;
   status_.state = AttemptState::kRunning;
   Add(Kind::kComment, kNoCommand, start_->header);
-  Flush();
   Report();
   return true;
 }
@@ -137,7 +136,6 @@ void Supervisor::BeginPhase(Phase phase) {
   spool_->SetPhase(phase);
   status_.phase = static_cast<std::uint8_t>(phase);
   Add(Kind::kPhase, kNoCommand, Encode(journal::PhaseEvent{.wall = WallNow()}));
-  Flush();
   Report();
 }
 
@@ -152,7 +150,6 @@ void Supervisor::EndPhase(const Sequence::Action& action) {
       .end = true, .code = action.code, .ran_nothing = action.ran_nothing, .wall = WallNow()};
   if (action.next) event.next = std::string(Name(*action.next));
   Add(Kind::kPhase, kNoCommand, Encode(event));
-  Flush();
   Report();
 }
 
@@ -176,6 +173,7 @@ void Supervisor::RunCheckout() {
                             : std::string(command.status().message());
     } else {
       command_ = *std::move(command);
+      pace_.Reset();
       tree_.Started();
       PumpUntil([this] { return command_->done(); });
       code = command_->exit_code();
@@ -261,6 +259,7 @@ std::int32_t Supervisor::RunPrepared(StepSetup setup, const Step& step, journal:
     return command->exec_error() == ENOENT ? kCommandNotFound : kCannotRun;
   }
   command_ = *std::move(command);
+  pace_.Reset();
   tree_.Started();
   const bool stopped_before = sequence_->stopped();
   PumpUntil([this] { return command_->done(); });
@@ -355,9 +354,11 @@ void Supervisor::Finish() {
       sequence_->reason() == Reason::kSource || sequence_->reason() == Reason::kSpawn) {
     Add(Kind::kStatus, kNoCommand, sequence_->detail());
   }
-  Settle();
   const bool durable = start_->type != JobType::kTest;  // a deploy's end must survive the host
-  if (durable) Sync();
+  if (durable) {
+    Settle();
+    Sync();
+  }
   journal::Final final = MakeFinal();
   Add(Kind::kFinal, kNoCommand, Encode(final));
   Settle();
@@ -365,6 +366,7 @@ void Supervisor::Finish() {
   status_.state = AttemptState::kFinished;
   status_.finished_wall = final.finished;
   Report();
+  connection_.Push();
   PumpUntil([this] { return !connection_.connected() || connection_.idle(); }, now_ + kFinishLimit);
 }
 

@@ -15,6 +15,7 @@
 #include "drone/shim/command.h"
 #include "drone/shim/connection.h"
 #include "drone/shim/last_line.h"
+#include "drone/shim/pace.h"
 #include "drone/shim/protocol.h"
 #include "drone/shim/sequence.h"
 #include "drone/shim/spool.h"
@@ -75,6 +76,7 @@ class Supervisor {
   void OnExit(pid_t pid, int wait_status, const rusage& usage);
   bool OnFrame(Frame& frame);
   void OnCancel(const Cancel& cancel);
+  void ReadOutput(bool out, bool err, bool gap_over);
   void OnOutput(Stream stream, std::string_view bytes);
   void StopFor(Reason reason, const std::string& sentence);
   bool CanStop() const;
@@ -88,7 +90,7 @@ class Supervisor {
   absl::Status FlushIntoReserve();
   void DeclareDropped();  // the marker behind output that was dropped
   void Sync();
-  void Report();  // Status frame
+  void Report();  // Status frame, with the next turn
   [[noreturn]] void Fail(const absl::Status& status);
 
   const std::string directory_;
@@ -117,6 +119,7 @@ class Supervisor {
 
   // The running command, or the checkout (number kNoCommand).
   std::optional<Command> command_;
+  Pace pace_;
   std::uint32_t command_number_ = journal::kNoCommand;
   bool silent_ = false;
   std::uint64_t withheld_bytes_ = 0;

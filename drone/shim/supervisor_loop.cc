@@ -22,6 +22,7 @@ using journal::Kind;
 using journal::kNoCommand;
 
 constexpr Time kNever = Time::max();
+constexpr int kGapMillis = Pace::kGap / 1ms;
 
 // "10 min", "2 s", "300 ms": limits as people set them.
 std::string Spoken(Duration d) {
@@ -64,31 +65,33 @@ void Supervisor::PumpUntil(const std::function<bool()>& condition, std::optional
   wait_deadline_ = outer;
 }
 
+// What a turn has gathered goes out in one append and one message, before the next wait.
 void Supervisor::Pump() {
+  if (!retry_flush_) Flush();
+  connection_.Push();
   ArmTimer();
   // A spool without space reads no output: the job's pipes fill and it waits.
   const bool reading = command_ && retry_flush_ == std::nullopt;
+  const std::optional<Stream> held = reading && !command_->exited() ? pace_.held() : std::nullopt;
+  auto pipe = [&](Stream stream) { return reading && held != stream ? command_->fd(stream) : -1; };
   enum { kListen, kPeer, kSignal, kTimer, kOut, kErr, kCount };
   pollfd fds[kCount] = {
       {connection_.listen_fd(), POLLIN, 0},
       {connection_.fd(), static_cast<short>(POLLIN | (connection_.wants_write() ? POLLOUT : 0)), 0},
       {signal_fd_.get(), POLLIN, 0},
       {timer_fd_.get(), POLLIN, 0},
-      {reading ? command_->fd(Stream::kOut) : -1, POLLIN, 0},
-      {reading ? command_->fd(Stream::kErr) : -1, POLLIN, 0},
+      {pipe(Stream::kOut), POLLIN, 0},
+      {pipe(Stream::kErr), POLLIN, 0},
   };
-  if (::poll(fds, kCount, -1) < 0) return;  // EINTR: the caller's condition is looked at again
+  const int ready = ::poll(fds, kCount, held ? kGapMillis : -1);
+  if (ready < 0) return;  // EINTR: the caller's condition is looked at again
   now_ = BootClock::now();
 
   if (fds[kTimer].revents != 0) {
     std::uint64_t expirations = 0;
     if (::read(timer_fd_.get(), &expirations, sizeof expirations) > 0) armed_.reset();
   }
-  if (fds[kOut].revents != 0 || fds[kErr].revents != 0) {
-    command_->Read(fds[kOut].revents != 0, fds[kErr].revents != 0, now_,
-                   [this](Stream stream, std::string_view bytes) { OnOutput(stream, bytes); });
-    Flush();
-  }
+  if (reading) ReadOutput(fds[kOut].revents != 0, fds[kErr].revents != 0, held && ready == 0);
   if (fds[kSignal].revents != 0) {
     signalfd_siginfo info[8];
     while (::read(signal_fd_.get(), info, sizeof info) > 0) {
@@ -97,9 +100,22 @@ void Supervisor::Pump() {
   }
   // The old connection first: what the daemon sent before it went away still counts.
   if (fds[kPeer].revents & (POLLIN | POLLHUP | POLLERR)) connection_.Readable();
-  if (fds[kPeer].revents & POLLOUT) connection_.Writable();
+  if (fds[kPeer].revents & POLLOUT) connection_.Push();
   if (fds[kListen].revents != 0) connection_.Accept();
   CheckDeadlines();
+}
+
+void Supervisor::ReadOutput(bool out, bool err, bool gap_over) {
+  if (!out && !err && !gap_over) return;
+  // The one that was held first: what it printed before the other spoke comes before it.
+  const std::optional<Stream> held = pace_.held();
+  std::size_t took[2] = {0, 0};
+  command_->Read(out || held == Stream::kOut, err || held == Stream::kErr, held.value_or(Stream::kOut), now_,
+                 [&](Stream stream, std::string_view bytes) {
+                   took[static_cast<int>(stream)] += bytes.size();
+                   OnOutput(stream, bytes);
+                 });
+  pace_.Took(took[0], took[1], now_);
 }
 
 bool Supervisor::CanStop() const {
@@ -155,7 +171,6 @@ void Supervisor::CheckDeadlines() {
         absl::StrCat("cleanup ran longer than its limit of ", Spoken(start_->cleanup), " and was ended"));
     sequence_->StopCleanup();
     tree_.Kill(now_);
-    Flush();
   }
 }
 
@@ -172,7 +187,6 @@ void Supervisor::StopFor(Reason reason, const std::string& sentence) {
   if (!sequence_->Stop(reason, sentence)) return;
   Add(Kind::kStatus, command_number_, sentence);
   tree_.End(now_, start_->interrupt, start_->terminate);
-  Flush();
 }
 
 bool Supervisor::OnFrame(Frame& frame) {
@@ -210,7 +224,6 @@ void Supervisor::OnCancel(const Cancel& cancel) {
     late_cancel_noted_ = true;
     Add(Kind::kStatus, command_number_,
         absl::StrCat(sentence, "; the outcome was decided, cleanup runs to its end"));
-    Flush();
   }
 }
 
