@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "drone/app/options.h"
 #include "drone/attempt/attempts.h"
+#include "drone/attempt/janitor.h"
 #include "drone/attempt/layout.h"
 #include "drone/attempt/poller.h"
 #include "drone/core/drone_core.h"

@@ -280,11 +280,12 @@ void Attempts::OnShimExit(Epoch epoch) {
 void Attempts::Delete(Epoch epoch) {
   auto it = entries_.find(epoch);
   if (it == entries_.end()) return;
-  for (const std::string& path : {it->second.facts.work_directory, it->second.directory}) {
-    absl::Status discarded = config_.layout.Discard(path);
-    if (!discarded.ok())
-      Note(Level::kWarning, absl::StrCat("epoch ", epoch.value(), ": ", discarded.message()));
-  }
+  const Entry& entry = it->second;
+  absl::Status gone = config_.layout.Discard(entry.facts.work_directory);
+  // Only an end that its shim has seen leaves nobody behind who still writes there.
+  gone.Update(entry.finished ? config_.layout.Retire(entry.directory)
+                             : config_.layout.Discard(entry.directory));
+  if (!gone.ok()) Note(Level::kWarning, absl::StrCat("epoch ", epoch.value(), ": ", gone.message()));
   entries_.erase(it);
   janitor_->Sweep();
 }

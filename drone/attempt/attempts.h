@@ -17,6 +17,7 @@
 #include "common/journal/reader.h"
 #include "common/journal/trim.h"
 #include "drone/attempt/facts.h"
+#include "drone/attempt/janitor.h"
 #include "drone/attempt/layout.h"
 #include "drone/attempt/poller.h"
 #include "drone/attempt/shim_link.h"
@@ -99,7 +100,7 @@ class Attempts {
 
   // Starting (attempts_start.cc).
   absl::Status TryStart(const drone::Assign& assign, Entry* entry);
-  absl::Status MakeDirectoriesFor(const Facts& facts, bool durable, std::string* directory);
+  absl::Status MakeDirectoryFor(const Facts& facts, bool durable, std::string* directory);
   absl::Status Launch(Entry* entry);
 
   // Finding again (attempts_recover.cc).

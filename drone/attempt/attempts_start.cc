@@ -9,7 +9,6 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/limits.h"
 #include "common/base/status_macros.h"
-#include "common/journal/reserve.h"
 #include "common/process/spawn.h"
 #include "common/process/tree.h"
 #include "common/wire/job_document.h"
@@ -22,24 +21,14 @@ namespace {
 
 constexpr int kEndedWaitMillis = 1000;
 
-absl::Status MakeDirectory(const std::string& path) {
-  if (::mkdir(path.c_str(), 0700) != 0) return ErrnoStatus("create directory", path);
-  return absl::OkStatus();
-}
-
-// A restart of the daemon sees the old state or the new; only a deploy needs to survive the loss of power as
-// well.
-absl::Status WriteFacts(const std::string& directory, const Facts& facts, bool durable) {
-  const std::string path = absl::StrCat(directory, "/", std::string(kFactsName));
+// Over what an earlier attempt left there. It counts once the directory has the attempt's name, so it need
+// not appear all at once.
+absl::Status WriteFacts(const std::string& path, const Facts& facts, bool durable) {
   const std::string content = EncodeFacts(facts);
-  if (durable) return WriteFileDurably(path, content);
-  const std::string temporary = path + ".new";
-  {
-    ASSIGN_OR_RETURN(UniqueFd file, Open(temporary, O_WRONLY | O_CREAT | O_TRUNC));
-    RETURN_IF_ERROR(WriteAll(file.get(), content));
-  }
-  if (::rename(temporary.c_str(), path.c_str()) != 0) return ErrnoStatus("rename", temporary);
-  return absl::OkStatus();
+  ASSIGN_OR_RETURN(UniqueFd file, Open(path, O_WRONLY | O_CREAT));
+  RETURN_IF_ERROR(WriteAll(file.get(), content));
+  RETURN_IF_ERROR(Truncate(file.get(), content.size(), path));
+  return durable ? SyncData(file.get(), path) : absl::OkStatus();
 }
 
 }  // namespace
@@ -83,15 +72,15 @@ absl::Status Attempts::TryStart(const drone::Assign& assign, Entry* entry) {
                                                       " is missing: install it beside the drone"));
   }
   const bool durable = !spec.phases[static_cast<int>(Phase::kDeploy)].empty();
-  RETURN_IF_ERROR(MakeDirectoriesFor(facts, durable, &entry->directory));
   facts.work_directory = absl::StrCat(config_.layout.Work(), "/", facts.job.value(), "-", facts.attempt);
   if (::mkdir(facts.work_directory.c_str(), 0700) != 0) {
     // Somebody's already (a restored queen counts jobs again): never share it.
     absl::StrAppend(&facts.work_directory, "-", facts.epoch.value());
-    RETURN_IF_ERROR(MakeDirectory(facts.work_directory));
+    if (::mkdir(facts.work_directory.c_str(), 0700) != 0) {
+      return ErrnoStatus("create directory", facts.work_directory);
+    }
   }
-  RETURN_IF_ERROR(WriteFacts(entry->directory, facts, durable));
-  if (durable) RETURN_IF_ERROR(SyncDirectory(config_.layout.Attempts()));
+  RETURN_IF_ERROR(MakeDirectoryFor(facts, durable, &entry->directory));
   const std::string frame = shim::EncodeFrame(MakeStart(spec, facts, config_.host, entry->directory));
   if (frame.size() > shim::kMaxFrame) {
     return absl::InvalidArgumentError(absl::StrCat("the job document with its environment takes ",
@@ -110,26 +99,20 @@ absl::Status Attempts::TryStart(const drone::Assign& assign, Entry* entry) {
   return absl::OkStatus();
 }
 
-absl::Status Attempts::MakeDirectoriesFor(const Facts& facts, bool durable, std::string* directory) {
+// A restart of the daemon finds the whole attempt or nothing of it: renaming the directory is the one step.
+// Only a deploy needs to survive the loss of power as well.
+absl::Status Attempts::MakeDirectoryFor(const Facts& facts, bool durable, std::string* directory) {
+  ASSIGN_OR_RETURN(*directory, janitor_->spares()->Take());
+  RETURN_IF_ERROR(WriteFacts(absl::StrCat(*directory, "/", std::string(kFactsName)), facts, durable));
+  if (durable) RETURN_IF_ERROR(SyncDirectory(*directory));
   const std::string path = config_.layout.Attempt(facts.epoch);
-  if (::mkdir(path.c_str(), 0700) != 0) {
-    if (errno != EEXIST) return ErrnoStatus("create directory", path);
+  if (::rename(directory->c_str(), path.c_str()) != 0) {
+    if (errno != EEXIST && errno != ENOTEMPTY) return ErrnoStatus("create directory", path);
     RETURN_IF_ERROR(config_.layout.Discard(path));  // of an attempt that is not held any more
-    RETURN_IF_ERROR(MakeDirectory(path));
+    if (::rename(directory->c_str(), path.c_str()) != 0) return ErrnoStatus("create directory", path);
   }
   *directory = path;
-  RETURN_IF_ERROR(MakeDirectory(path + "/tmp"));
-  RETURN_IF_ERROR(MakeDirectory(path + "/home"));
-  absl::Status reserved =
-      journal::MakeReserve(absl::StrCat(path, "/", std::string(shim::kReserveName)), limits::kSpoolReserve);
-  if (absl::IsResourceExhausted(reserved)) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("its disk is full: not even the ", limits::kSpoolReserve / limits::kKiB,
-                     " KiB for the end of the log are free (", reserved.message(), "); make space there"));
-  }
-  RETURN_IF_ERROR(reserved);
-  if (durable) RETURN_IF_ERROR(SyncDirectory(path));
-  return absl::OkStatus();
+  return durable ? SyncDirectory(config_.layout.Attempts()) : absl::OkStatus();
 }
 
 absl::Status Attempts::Launch(Entry* entry) {

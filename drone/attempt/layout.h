@@ -1,11 +1,7 @@
 #pragma once
 
-#include <condition_variable>
-#include <functional>
-#include <mutex>
 #include <string>
 #include <string_view>
-#include <thread>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -23,6 +19,8 @@ namespace waggle::attempt {
 //   DATA/attempts.bad/      attempt directories that could not be understood
 //   DATA/work/JOB-ATTEMPT/  base directory of a job; src/ below it is the checkout
 //   DATA/mirrors/           of waggle-git
+//   DATA/spare/             attempt directories for the next attempts (spares.h)
+//   DATA/used/              attempt directories that are over, spares as soon as the Janitor has cleaned them
 //   DATA/trash/             renamed here, removed by the Janitor
 class Layout {
  public:
@@ -34,6 +32,8 @@ class Layout {
   std::string Bad() const { return data_ + "/attempts.bad"; }
   std::string Work() const { return data_ + "/work"; }
   std::string Mirrors() const { return data_ + "/mirrors"; }
+  std::string Spare() const { return data_ + "/spare"; }
+  std::string Used() const { return data_ + "/used"; }
   std::string Trash() const { return data_ + "/trash"; }
 
   // Makes the directories that are not there yet, 0700.
@@ -42,6 +42,8 @@ class Layout {
   absl::StatusOr<std::string> Identity() const;
   // Moves a file or directory to the trash at once; how long its removal takes does not matter to the caller.
   absl::Status Discard(const std::string& path) const;
+  // The same for an attempt directory without processes: the next attempt may have it.
+  absl::Status Retire(const std::string& path) const;
   // Moves an attempt directory that cannot be understood out of the way, for a person to look at.
   absl::Status SetAside(const std::string& name) const;
 
@@ -62,29 +64,6 @@ class HighestEpoch {
  private:
   UniqueFd file_;
   Epoch value_;
-};
-
-// Removes everything below an open directory, whatever its modes and depth; symbolic links are removed, never
-// followed. Asks `go_on` after each entry; false: it was told to end.
-bool EmptyDirectory(int directory, const std::function<bool()>& go_on);
-
-// Empties DATA/trash in a thread of its own, because a work directory may hold a million files. What is left
-// when the process ends is removed by the next one.
-class Janitor {
- public:
-  explicit Janitor(const Layout& layout);
-  ~Janitor();  // waits for the entry under way
-  void Sweep();
-
- private:
-  void Run();
-
-  const std::string trash_;
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  bool asked_ = true;  // what an earlier process left
-  bool stop_ = false;
-  std::thread thread_;
 };
 
 }  // namespace waggle::attempt

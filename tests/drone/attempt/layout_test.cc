@@ -1,4 +1,5 @@
 #include "drone/attempt/layout.h"
+#include "drone/attempt/janitor.h"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>

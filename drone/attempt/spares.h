@@ -1,0 +1,39 @@
+#pragma once
+
+#include <functional>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "drone/attempt/layout.h"
+
+namespace waggle::attempt {
+
+// Attempt directories that are ready but for what names the attempt: home/ and tmp/, both empty, and the
+// reserve of the spool. Making and removing these for each attempt costs more than all else the daemon does
+// for a short job, so the next attempt gets those of one that is over. Thread-safe.
+class Spares {
+ public:
+  static constexpr std::size_t kKept = 8;
+
+  // What an earlier process kept goes to DATA/used, to be looked at anew.
+  explicit Spares(const Layout& layout);
+
+  // A directory below DATA/spare, to be renamed; made if none is kept. ResourceExhausted: no space.
+  absl::StatusOr<std::string> Take();
+  // Empties what an attempt left and keeps it, if there are not yet enough. False: it is to be removed; it is
+  // not as Take() made it, or `go_on` (asked after each file) said so.
+  bool Keep(const std::string& path, const std::function<bool()>& go_on);
+
+ private:
+  std::string NewPath();
+
+  const Layout layout_;
+  std::mutex mutex_;
+  std::vector<std::string> kept_;
+  std::uint64_t count_ = 0;
+};
+
+}  // namespace waggle::attempt
