@@ -1,8 +1,10 @@
 #include "queen/logs/log_shard.h"
 
+#include <algorithm>
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "common/base/fd.h"
 #include "common/base/planted.h"
 #include "common/base/status_macros.h"
@@ -29,7 +31,9 @@ std::string_view Shortened(std::string_view text) {
 
 LogShard::LogShard(std::string directory, std::shared_ptr<const LogStore::Callbacks> callbacks,
                    Threads threads)
-    : directory_(std::move(directory)), callbacks_(std::move(callbacks)) {
+    : directory_(std::move(directory)),
+      callbacks_(std::move(callbacks)),
+      gather_(threads == Threads::kNone ? Duration::zero() : kGather) {
   if (threads == Threads::kNone) return;
   append_thread_ = std::thread([this] { AppendLoop(); });
   sync_thread_ = std::thread([this] { SyncLoop(); });
@@ -61,15 +65,23 @@ void LogShard::Post(std::function<void()> request) {
 }
 
 // Append thread: takes everything queued, writes it, wakes readers, then lets the sync thread run if it is
-// idle.
+// idle and a log is due.
 void LogShard::AppendLoop() {
   for (;;) {
     {
       absl::MutexLock lock(&mutex_);
-      auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-        return !queue_.empty() || (!dirty_.empty() && !sync_busy_) || (stopping_ && dirty_.empty());
+      auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !queue_.empty() || stopping_; };
+      auto ready_or_idle = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+        return !queue_.empty() || !sync_busy_;
       };
-      mutex_.Await(absl::Condition(&ready));
+      if (dirty_.empty()) {
+        mutex_.Await(absl::Condition(&ready));
+      } else if (sync_busy_) {
+        mutex_.Await(absl::Condition(&ready_or_idle));
+      } else {
+        const Duration wait = stopping_ ? Duration::zero() : next_sync_ - BootClock::now();
+        mutex_.AwaitWithTimeout(absl::Condition(&ready), absl::FromChrono(std::max(wait, Duration::zero())));
+      }
       if (stopping_ && queue_.empty() && dirty_.empty()) {
         append_done_ = true;
         return;
@@ -93,12 +105,25 @@ bool LogShard::RunRequests() {
 
 void LogShard::HandOverToSync() {
   if (dirty_.empty()) return;
+  bool stopping = false;
   {
     absl::MutexLock lock(&mutex_);
     if (sync_busy_) return;  // the sync thread's end wakes this thread again
+    stopping = stopping_;
   }
   std::vector<SyncItem> items;
-  for (const auto& [epoch, log] : dirty_) {
+  const Time now = BootClock::now();
+  if (!stopping && next_sync_ > now) return;
+  next_sync_ = Time::max();
+  for (auto at = dirty_.begin(); at != dirty_.end();) {
+    const auto [epoch, log] = *at;
+    if (!stopping && log->sync_by > now) {
+      next_sync_ = std::min(next_sync_, log->sync_by);
+      ++at;
+      continue;
+    }
+    at = dirty_.erase(at);
+    log->unsynced_bytes = 0;
     absl::StatusOr<journal::Writer::PendingSync> sync = log->writer->TakeSync();
     if (!sync.ok()) {
       callbacks_->failed(sync.status());
@@ -109,7 +134,7 @@ void LogShard::HandOverToSync() {
     if (log->final) item.complete = Completion(*log);
     items.push_back(std::move(item));
   }
-  dirty_.clear();
+  if (items.empty()) return;
   absl::MutexLock lock(&mutex_);
   to_sync_ = std::move(items);
   sync_busy_ = true;
@@ -205,7 +230,10 @@ void LogShard::CloseLog(Epoch epoch) {
 }
 
 void LogShard::MarkDirty(const std::shared_ptr<OpenedLog>& log) {
-  dirty_[log->epoch] = log;
+  const Time now = BootClock::now();
+  if (dirty_.emplace(log->epoch, log).second) log->sync_by = now + gather_;
+  if (log->final || log->unsynced_bytes >= kGatherBytes) log->sync_by = now;
+  next_sync_ = std::min(next_sync_, log->sync_by);
 }
 
 void LogShard::Append(SessionId session, Epoch epoch, std::string_view records) {
@@ -313,6 +341,7 @@ void LogShard::Take(OpenedLog& log, const RecordView& record) {
 absl::Status LogShard::Write(OpenedLog& log, std::string_view raw, Seq last) {
   RETURN_IF_ERROR(log.writer->AppendRaw(raw, last));
   log.total_bytes += raw.size();
+  log.unsynced_bytes += raw.size();
   log.last.store(last.value(), std::memory_order_release);
   if (log.total_bytes < limits::kIndexEvery) return absl::OkStatus();  // short logs need no index
   if (log.index == nullptr) {

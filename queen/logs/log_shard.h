@@ -13,6 +13,8 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "common/base/clock.h"
+#include "common/base/limits.h"
 #include "common/journal/line_index.h"
 #include "common/journal/reader.h"
 #include "common/journal/writer.h"
@@ -29,6 +31,8 @@ struct OpenedLog {
   std::unique_ptr<journal::IndexWriter> index;  // made with the first checkpoint
   std::uint64_t index_entries = 0;
   std::uint64_t total_bytes = 0;  // of records
+  std::uint64_t unsynced_bytes = 0;
+  Time sync_by;  // while it is dirty
   journal::RunningState state;
   std::int64_t first_boot_nanos = 0, last_boot_nanos = 0;
   std::optional<journal::Final> final;
@@ -39,11 +43,17 @@ struct OpenedLog {
 };
 
 // Two threads: `append` takes requests from a queue, writes and wakes readers; `sync` makes what was written
-// durable and then acknowledges. A sync runs whenever one is needed and none is running: no timer. The queue
-// is bounded by its users: a bulk stream has at most a few batches in it.
+// durable and then acknowledges. A log is synced at once when it has its final record or much was written;
+// else, as nobody waits for it, after kGather: a short log costs one sync. The queue is bounded by its users:
+// a bulk stream has at most a few batches in it.
 class LogShard {
  public:
-  // kNone: whoever made it calls RunRequests and RunSync itself, in one thread (simulation).
+  static constexpr Duration kGather = std::chrono::milliseconds(20);
+  // Acknowledged well before a drone's window is full.
+  static constexpr std::uint64_t kGatherBytes = 64 * limits::kKiB;
+
+  // kNone: whoever made it calls RunRequests and RunSync itself, in one thread (simulation); nothing is
+  // gathered.
   enum class Threads { kBoth, kNone };
   LogShard(std::string directory, std::shared_ptr<const LogStore::Callbacks> callbacks,
            Threads threads = Threads::kBoth);
@@ -88,6 +98,7 @@ class LogShard {
 
   const std::string directory_;
   const std::shared_ptr<const LogStore::Callbacks> callbacks_;
+  const Duration gather_;
 
   mutable absl::Mutex mutex_;
   std::vector<std::function<void()>> queue_ ABSL_GUARDED_BY(mutex_);
@@ -98,7 +109,8 @@ class LogShard {
   bool sync_busy_ ABSL_GUARDED_BY(mutex_) = false;
   bool append_done_ ABSL_GUARDED_BY(mutex_) = false;
 
-  std::map<Epoch, std::shared_ptr<OpenedLog>> dirty_;  // append thread: written since handed over
+  std::map<Epoch, std::shared_ptr<OpenedLog>> dirty_;  // append thread: written, not yet handed over
+  Time next_sync_ = Time::max();                       // append thread: none is due before
   std::thread append_thread_, sync_thread_;
 };
 
