@@ -73,6 +73,9 @@ absl::StatusOr<std::size_t> Reader::ReadRaw(std::size_t max_bytes, Seq last, std
     // Room for one record of any size, or for what the caller still wants.
     std::size_t room = std::max(max_bytes - std::min(max_bytes, used),
                                 count > 0 ? 0 : kHeaderBytes + limits::kRecordPayload);
+    // But no more than there is: whoever follows a log reads little at a time.
+    ASSIGN_OR_RETURN(const std::uint64_t size, FileSize(file_.get()));
+    room = std::min(room, static_cast<std::size_t>(size - std::min(size, position_)));
     out->resize(kept + room);
     absl::StatusOr<std::size_t> got = PreadFull(
         file_.get(), std::as_writable_bytes(std::span(*out).subspan(kept)), static_cast<off_t>(position_));

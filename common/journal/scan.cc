@@ -69,10 +69,12 @@ class Scanner {
       buffer.erase(0, used);
       used = 0;
       std::size_t kept = buffer.size();
-      buffer.resize(kept + kChunk);
-      ASSIGN_OR_RETURN(std::size_t got,
-                       PreadFull(file, std::as_writable_bytes(std::span(buffer).subspan(kept)),
-                                 static_cast<off_t>(tail_.position + kept)));
+      const std::uint64_t end = tail_.position + kept;
+      ASSIGN_OR_RETURN(const std::uint64_t size, FileSize(file));
+      buffer.resize(kept + std::min<std::uint64_t>(kChunk, size - std::min(size, end)));
+      ASSIGN_OR_RETURN(
+          std::size_t got,
+          PreadFull(file, std::as_writable_bytes(std::span(buffer).subspan(kept)), static_cast<off_t>(end)));
       buffer.resize(kept + got);
       RecordView record;
       DecodeResult result;

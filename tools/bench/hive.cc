@@ -22,6 +22,8 @@ absl::Status WithLog(const absl::Status& status, const std::string& log) {
   return absl::Status(status.code(), absl::StrCat(std::string(status.message()), "\n", text));
 }
 
+constexpr std::uintmax_t kLargeFile = 1 << 20;
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Hive>> Hive::Start(const Bench& bench) {
@@ -41,8 +43,14 @@ Hive::~Hive() {
   for (pid_t pid : ProcessesWith(directory_ + "/")) ::kill(pid, SIGKILL);
   Await([this] { return ProcessesWith(directory_ + "/").empty(); }, 10s, "the end of the shims")
       .IgnoreError();
+  // Its thousands of small files stay to the end: file systems are slow to make files right after many were
+  // removed, and that is not for the next repetition to pay. Large ones go.
   std::error_code ignored;
-  std::filesystem::remove_all(directory_, ignored);
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory_, ignored)) {
+    if (entry.is_regular_file(ignored) && entry.file_size(ignored) > kLargeFile) {
+      std::filesystem::remove(entry.path(), ignored);
+    }
+  }
 }
 
 absl::Status Hive::StartQueen() {

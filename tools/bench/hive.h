@@ -13,7 +13,8 @@
 
 namespace waggle::bench {
 
-// A queen and drones of the release binaries with data of their own, which is removed with them. One thread.
+// A queen and drones of the release binaries with data of their own, removed at the end of the bench. One
+// thread.
 class Hive {
  public:
   // Returns when the queen answers.
