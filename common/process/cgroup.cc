@@ -58,7 +58,10 @@ absl::Status WriteTo(const std::string& path, std::string_view text) {
 
 absl::StatusOr<std::string> Cgroup::OwnDirectory() {
   ASSIGN_OR_RETURN(std::string text, ReadFile("/proc/self/cgroup", kProcFileBytes));
-  ASSIGN_OR_RETURN(Mount mount, FindMount());
+  // Where it is mounted is looked up once: the list of mounts may be long, and is the kernel's to write anew.
+  static const absl::StatusOr<Mount> found = FindMount();
+  RETURN_IF_ERROR(found.status());
+  const Mount& mount = *found;
   for (absl::string_view line : absl::StrSplit(text, '\n')) {
     if (line.substr(0, 3) != "0::") continue;
     std::string own(line.substr(3));

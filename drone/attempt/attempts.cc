@@ -57,6 +57,7 @@ std::string Attempts::HowItEnded(std::optional<int> wait_status) {
 Attempts::Attempts(Config config, HighestEpoch highest, Poller* poller, Janitor* janitor, Emit emit, Log log)
     : config_(std::move(config)),
       highest_(std::move(highest)),
+      shim_host_(config_.shim, config_.layout.Attempts(), config_.host.identity),
       poller_(poller),
       janitor_(janitor),
       emit_(std::move(emit)),

@@ -20,6 +20,7 @@
 #include "drone/attempt/janitor.h"
 #include "drone/attempt/layout.h"
 #include "drone/attempt/poller.h"
+#include "drone/attempt/shim_host.h"
 #include "drone/attempt/shim_link.h"
 #include "drone/attempt/start_frame.h"
 #include "drone/core/events.h"
@@ -131,6 +132,7 @@ class Attempts {
 
   const Config config_;
   HighestEpoch highest_;
+  ShimHost shim_host_;
   Poller* const poller_;
   Janitor* const janitor_;
   const Emit emit_;

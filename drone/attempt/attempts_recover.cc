@@ -221,7 +221,7 @@ std::size_t Attempts::KillLeftovers(const Entry& entry) {
 // Live shims hold their own orphans. So a child of ours that is no shim was left by a dead one, whatever it
 // did to its environment.
 void Attempts::KillOrphans(Time deadline) {
-  std::set<pid_t> shims;
+  std::set<pid_t> shims = {shim_host_.pid()};
   for (const auto& [epoch, entry] : entries_) {
     if (entry.child && entry.alive) shims.insert(entry.pid);
   }

@@ -119,15 +119,12 @@ absl::Status Attempts::Launch(Entry* entry) {
   ASSIGN_OR_RETURN(UniqueFd listener, ListenForDaemon(entry->directory));
   ASSIGN_OR_RETURN(UniqueFd log, Open(absl::StrCat(entry->directory, "/", std::string(shim::kShimLog)),
                                       O_WRONLY | O_CREAT | O_APPEND));
-  process::SpawnOptions options;
-  options.argv = {config_.shim, "--dir", entry->directory};
-  options.env = process::Environment{{"PATH", std::string(process::kDefaultPath)},
-                                     {std::string(process::kAttemptVariable), Key(*entry)}};
-  options.cwd = entry->directory;
-  options.stderr_fd = log.get();
-  options.extra = process::SpawnOptions::ExtraFd{listener.get(), shim::kListenFd};
-  options.new_session = true;
-  ASSIGN_OR_RETURN(process::Process process, process::Spawn(options));
+  absl::StatusOr<process::Process> started =
+      shim_host_.Start(entry->directory, Key(*entry), listener.get(), log.get());
+  if (absl::IsUnavailable(started.status())) {
+    return absl::UnavailableError(absl::StrCat(started.status().message(), LastWords(*entry)));
+  }
+  ASSIGN_OR_RETURN(process::Process process, std::move(started));
   entry->alive = true;
   entry->child = true;
   entry->pid = process.pid;

@@ -9,6 +9,7 @@
 
 #include "common/base/version.h"
 #include "common/process/tree.h"
+#include "drone/shim/host.h"
 #include "drone/shim/supervisor.h"
 
 namespace {
@@ -28,20 +29,8 @@ bool IsListening(int fd) {
   return ::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening != 0;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  if (argc == 2 && ::strcmp(argv[1], "--version") == 0) {
-    ::printf("waggle-shim %s\n", std::string(waggle::kVersion).c_str());
-    return waggle::exit_code::kOk;
-  }
-  if (argc != 3 || ::strcmp(argv[1], "--dir") != 0 || argv[2][0] != '/') {
-    ::fprintf(
-        stderr,
-        "usage: waggle-shim --dir ATTEMPT_DIR (absolute), started by a drone with its listening socket as "
-        "descriptor 3\n");
-    return waggle::exit_code::kUsage;
-  }
+// From here on a shim of one attempt, however it came about.
+int Lead(const std::string& directory) {
   if (!IsListening(waggle::shim::kListenFd)) {
     ::fprintf(
         stderr,
@@ -57,5 +46,25 @@ int main(int argc, char** argv) {
     ::fprintf(stderr, "waggle-shim: %s\n", subreaper.ToString().c_str());
     return waggle::exit_code::kRuntimeFailure;
   }
-  return waggle::shim::Supervisor(argv[2], waggle::shim::kListenFd).Run();
+  return waggle::shim::Supervisor(directory, waggle::shim::kListenFd).Run();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc == 2 && ::strcmp(argv[1], "--version") == 0) {
+    ::printf("waggle-shim %s\n", std::string(waggle::kVersion).c_str());
+    return waggle::exit_code::kOk;
+  }
+  const bool one = argc == 3 && ::strcmp(argv[1], "--lead") == 0;
+  const bool many = argc == 3 && ::strcmp(argv[1], "--host") == 0;
+  if ((!one && !many) || argv[2][0] != '/') {
+    ::fprintf(
+        stderr,
+        "usage: waggle-shim --lead ATTEMPT_DIR (absolute), started by a drone with its listening socket as "
+        "descriptor 3\n"
+        "       waggle-shim --host ATTEMPT_DIR, kept by a drone to be copied for each attempt\n");
+    return waggle::exit_code::kUsage;
+  }
+  return many ? waggle::shim::RunHost(argv, Lead) : Lead(argv[2]);
 }

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <random>
+#include <sstream>
 #include <thread>
 
 #include "common/rpc/channel.h"
@@ -147,8 +148,10 @@ class ShimMeter {
         "/proc/" + std::to_string(drone) + "/task/" + std::to_string(drone) + "/children";
     while (!stop_) {
       if (shim == 0) {
-        const pid_t child = std::atoi(ReadText(children).c_str());
-        if (child > 0 && CommandLineOf(child).find("waggle-shim") != std::string::npos) shim = child;
+        std::istringstream list(ReadText(children));
+        for (pid_t child = 0; list >> child;) {
+          if (CommandLineOf(child).find("waggle-shim --lead") != std::string::npos) shim = child;
+        }
       }
       if (shim != 0) peak_ = std::max(peak_, PeakKiB(shim));
       std::this_thread::sleep_for(5ms);

@@ -168,7 +168,7 @@ pid_t ParentOf(pid_t pid) {
 
 std::string CommandLineOf(pid_t pid) {
   std::string words = ReadText("/proc/" + std::to_string(pid) + "/cmdline");
-  if (!words.empty() && words.back() == '\0') words.pop_back();
+  while (!words.empty() && words.back() == '\0') words.pop_back();
   std::replace(words.begin(), words.end(), '\0', ' ');
   return words;
 }

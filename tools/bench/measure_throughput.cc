@@ -25,6 +25,7 @@ Cpu Used(Hive& hive) {
     const CpuTime drone = CpuOf(hive.drone(i).pid());
     cpu.drones += drone.own;
     cpu.shims += drone.children;
+    for (pid_t host : ChildrenOf(hive.drone(i).pid())) cpu.shims += CpuOf(host).own;  // starts the shims
   }
   return cpu;
 }

@@ -107,7 +107,7 @@ ShimProcess::ShimProcess(const std::string& disk) {
   EXPECT_TRUE(log.ok());
 
   process::SpawnOptions options;
-  options.argv = {WAGGLE_SHIM_PATH, "--dir", dir_};
+  options.argv = {WAGGLE_SHIM_PATH, "--lead", dir_};
   options.env = process::Environment{{"SHIM_OWN", "1"}};
   options.stderr_fd = log->get();
   options.extra = process::SpawnOptions::ExtraFd{listen_.get(), kListenFd};
