@@ -38,6 +38,7 @@ class Remover {
   absl::Status RemoveAt(int parent, const std::string& name, int depth) {
     if (::unlinkat(parent, name.c_str(), 0) == 0 || errno == ENOENT) return absl::OkStatus();
     if (errno != EISDIR && errno != EPERM && errno != EACCES) return ErrnoStatus("remove", name);
+    if (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0) return absl::OkStatus();  // an empty one
     if (depth == kDepth) {
       const std::string up = absl::StrCat("deep-", ::getpid(), "-", count_++);
       if (::renameat(parent, name.c_str(), top_, up.c_str()) != 0) return ErrnoStatus("move up", name);

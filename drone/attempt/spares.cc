@@ -47,10 +47,14 @@ absl::Status Make(const std::string& path) {
 bool EmptyAsMade(int parent, const std::string& name, const std::function<bool()>& go_on) {
   UniqueFd directory(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   struct stat info;
-  if (!directory.valid() || !EmptyDirectory(directory.get(), go_on)) return false;
+  if (!directory.valid()) return false;
+  if (!NamesIn(directory.get()).empty() &&
+      (!EmptyDirectory(directory.get(), go_on) || !NamesIn(directory.get()).empty())) {
+    return false;
+  }
   return ::fstat(directory.get(), &info) == 0 && (info.st_mode & 07777) == 0700 &&
          info.st_uid == ::geteuid() && info.st_size < kGrown &&
-         ::flistxattr(directory.get(), nullptr, 0) <= 0 && NamesIn(directory.get()).empty();
+         ::flistxattr(directory.get(), nullptr, 0) <= 0;
 }
 
 bool IsReserve(const struct stat& info) {
