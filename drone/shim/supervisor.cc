@@ -300,6 +300,7 @@ void Supervisor::OnOutput(Stream stream, std::string_view bytes) {
     return;
   }
   if (log_full_) return;
+  output_added_ = true;
   const std::uint64_t room = start_->log_bytes - std::min(start_->log_bytes, spool_->output_bytes());
   Add(stream == Stream::kOut ? Kind::kStdout : Kind::kStderr, command_number_, bytes.substr(0, room));
   if (bytes.size() <= room) return;
@@ -385,6 +386,7 @@ void Supervisor::Report() {
   status_.test_code = sequence_->test_code();
   status_.deploy_code = sequence_->deploy_code();
   connection_.Send(status_);
+  Tell(status_.wants_grant);
 }
 
 void Supervisor::Fail(const absl::Status& status) {

@@ -26,6 +26,7 @@ namespace waggle::shim {
 
 inline constexpr Duration kRetryFlush =
     std::chrono::milliseconds(200);  // a full disk is looked at again so often
+inline constexpr Duration kTellWithin = std::chrono::milliseconds(20);
 // Behind so much output in its reserve an attempt drops the rest: the last records need the room.
 inline constexpr std::size_t kOutputInReserve = limits::kSpoolReserve - 2 * limits::kRecordPayload;
 // Of an attempt that ends: the queen may be about to free some space.
@@ -90,7 +91,10 @@ class Supervisor {
   absl::Status FlushIntoReserve();
   void DeclareDropped();  // the marker behind output that was dropped
   void Sync();
-  void Report();  // Status frame, with the next turn
+  void Report();  // Status frame
+  // The daemon is told with the next turn, or within kTellWithin of what only says how far the job is: one
+  // message for a short job's whole beginning.
+  void Tell(bool at_once);
   [[noreturn]] void Fail(const absl::Status& status);
 
   const std::string directory_;
@@ -103,6 +107,8 @@ class Supervisor {
   std::optional<Time> armed_;
   std::optional<Time> wait_deadline_;  // of the PumpUntil in progress
   std::optional<Time> retry_flush_;    // the spool had no space
+  std::optional<Time> tell_by_;        // the daemon does not know all yet
+  bool output_added_ = false;          // since the last Flush
   Time blocked_since_;                 // while retry_flush_ is set
 
   // The attempt.

@@ -68,7 +68,10 @@ void Supervisor::PumpUntil(const std::function<bool()>& condition, std::optional
 // What a turn has gathered goes out in one append and one message, before the next wait.
 void Supervisor::Pump() {
   if (!retry_flush_) Flush();
-  connection_.Push();
+  if (tell_by_ && *tell_by_ <= now_) {
+    tell_by_.reset();
+    connection_.Push();
+  }
   ArmTimer();
   // A spool without space reads no output: the job's pipes fill and it waits.
   const bool reading = command_ && retry_flush_ == std::nullopt;
@@ -129,6 +132,7 @@ Time Supervisor::NextDeadline() const {
   };
   consider(wait_deadline_);
   consider(retry_flush_);
+  consider(tell_by_);
   consider(tree_.deadline());
   if (command_ && !retry_flush_) consider(command_->quiet_deadline());
   if (CanStop()) {
@@ -247,6 +251,12 @@ void Supervisor::Flush() {
   retry_flush_.reset();
   if (was_blocked && command_) command_->TouchOutput(now_);  // its pipes were not quiet, they were not read
   connection_.Send(Watermark{spool_->last().value()});
+  Tell(std::exchange(output_added_, false));
+}
+
+void Supervisor::Tell(bool at_once) {
+  const Time by = at_once ? now_ : now_ + kTellWithin;
+  tell_by_ = std::min(tell_by_.value_or(by), by);
 }
 
 bool Supervisor::Decided() const {

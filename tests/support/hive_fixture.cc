@@ -154,6 +154,9 @@ std::vector<pid_t> HiveFixture::JobProcesses(const std::string& drone) const {
   for (pid_t pid : ProcessesNaming(DroneData(drone) + "/work/")) found.push_back(pid);
   std::sort(found.begin(), found.end());
   found.erase(std::unique(found.begin(), found.end()), found.end());
+  // What shims are copied from is no job's.
+  std::erase_if(found,
+                [](pid_t pid) { return CommandLineOf(pid).find("waggle-shim --host") != std::string::npos; });
   return found;
 }
 
