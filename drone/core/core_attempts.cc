@@ -115,7 +115,7 @@ void DroneCore::On(Time now, const event::Started& e) {
   Log(Level::kInfo, absl::StrCat("job ", e.job.value(), " (epoch ", e.epoch.value(), ") started"));
   if (!connected()) return;
   a->ours = true;
-  Do(effect::SendControl{Accept{e.epoch, a->held.received}});
+  SaySoon(now, *a);
 }
 
 void DroneCore::On(Time, const event::StartFailed& e) {
@@ -162,7 +162,7 @@ void DroneCore::On(Time now, const event::ShimStatus& e) {
     a->held = next;
     a->stalled = false;
     if (IsOver(next.state)) LogEnd(*a);
-    if (differs) Say(*a);
+    if (differs) Say(now, *a);
     DeliverToShim(*a);
   }
   if (last_unheard && begun_ && link_ == Link::kDown && tries_ == 0) OpenLink(now);
@@ -197,18 +197,39 @@ void DroneCore::On(Time now, const event::ShimGone& e) {
     }
     if (a->sent > held.last) Rewind(*a, held.last);
     if (a->doom == Doom::kNone) LogEnd(*a);
-    Say(*a);
+    Say(now, *a);
   } else if (e.held.state == HeldState::kFinished && !a->damaged) {
     a->held.last = std::max(a->held.last, e.held.last);
   }
   if (last_unheard && begun_ && link_ == Link::kDown && tries_ == 0) OpenLink(now);
 }
 
-void DroneCore::Say(Attempt& a) {
+void DroneCore::Say(Time now, Attempt& a) {
   a.unsaid = true;
   if (!connected() || !a.ours) return;
-  a.unsaid = false;
-  if (a.held.state == HeldState::kLost) {
+  if (a.held.state == HeldState::kFinished) {
+    SaySoon(now, a);
+  } else {
+    Tell(a);
+  }
+}
+
+void DroneCore::SaySoon(Time now, Attempt& a) {
+  if (!a.say_by) a.say_by = now + kSayWithin;
+}
+
+void DroneCore::TellDue(Time now) {
+  for (auto& [epoch, a] : attempts_) {
+    if (a.say_by && *a.say_by <= now) Tell(a);
+  }
+}
+
+void DroneCore::Tell(Attempt& a) {
+  const bool news = std::exchange(a.unsaid, false);
+  a.say_by.reset();
+  if (!news) {
+    Do(effect::SendControl{Accept{a.held.epoch, a.held.received}});
+  } else if (a.held.state == HeldState::kLost) {
     Do(effect::SendControl{
         ShimLost{a.held.epoch, a.held.last, a.lost_detail.substr(0, limits::kReasonBytes), a.trimmed}});
   } else {
@@ -265,6 +286,7 @@ void DroneCore::DoomAttempt(Time now, Attempt& a, Doom doom) {
   if (a.doom != Doom::kNone) return;
   a.doom = doom;
   a.ours = false;
+  a.say_by.reset();
   Rewind(a, a.acked);
   if (doom == Doom::kFenced) {
     Log(Level::kWarning, absl::StrCat("job ", a.job.value(), " (epoch ", a.held.epoch.value(),

@@ -82,7 +82,7 @@ void DroneCore::On(Time now, const event::RecordsSent& e) {
   in_flight_ += e.bytes;
 }
 
-void DroneCore::On(Time, const event::SpoolDamaged& e) {
+void DroneCore::On(Time now, const event::SpoolDamaged& e) {
   bulk_ready_ = bulk_open_;
   Attempt* a = Find(e.epoch);
   if (a == nullptr || a->damaged) return;
@@ -102,7 +102,7 @@ void DroneCore::On(Time, const event::SpoolDamaged& e) {
   a->held.state = HeldState::kLost;
   a->held.counter = kCounterAfterShim + 1;
   LogEnd(*a);
-  Say(*a);
+  Say(now, *a);
 }
 
 bool DroneCore::HasToSend(const Attempt& a) const {

@@ -46,6 +46,7 @@ void DroneCore::LinkDown(Time now, double jitter) {
   deferred_.clear();  // not accepted: the queen gives them to somebody
   for (auto& [epoch, a] : attempts_) {
     a.ours = false;
+    a.say_by.reset();
     Rewind(a, a.acked);
   }
   next_try_ = now + Backoff(tries_++, jitter);
@@ -139,7 +140,7 @@ void DroneCore::Hear(Time now, const Welcome& m) {
   }
   // The Hello was written before this answer: what changed in between is said now.
   for (auto& [epoch, a] : attempts_) {
-    if (a.ours && (a.unsaid || a.held.state == HeldState::kLost)) Say(a);
+    if (a.ours && (a.unsaid || a.held.state == HeldState::kLost)) Say(now, a);
   }
   bulk_open_ = true;
   Do(effect::OpenBulk{session_});

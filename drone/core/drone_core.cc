@@ -88,6 +88,7 @@ void DroneCore::On(Time, const event::Detach&) {
 void DroneCore::On(Time now, const event::Timer& e) {
   WatchLink(now, e.jitter);
   BeatIfDue(now);
+  TellDue(now);
   if (bulk_retry_ && now >= *bulk_retry_) {
     bulk_retry_.reset();
     if (connected() && !bulk_open_) {
@@ -155,6 +156,7 @@ std::optional<Time> DroneCore::NextWake() const {
   if (stop_deadline_) consider(*stop_deadline_);
   for (const auto& [epoch, a] : attempts_) {
     if (a.kill_at) consider(*a.kill_at);
+    if (a.say_by) consider(*a.say_by);
   }
   return wake;
 }

@@ -104,6 +104,7 @@ class Hive {
   void GiveUp(Attempt& attempt, Reason reason, std::string detail, std::uint64_t log_at_least);
   void FinishJob(JobRow& job, JobState state, Reason reason, std::string detail);
   static std::string CancelDetail(const JobRow& job);
+  void SendCancel(const Drone& drone, const JobRow& job);
   // After a restart: an attempt nobody can bring to an end any more.
   void SealOrphan(Attempt& attempt);
   void FinishAttempt(Attempt& attempt, JobState state, Reason reason, std::string detail);

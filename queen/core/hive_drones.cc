@@ -209,7 +209,7 @@ void Hive::TakeUp(Drone& drone, const HeldAttempt& held) {
   const JobRow& job = jobs_.at(attempt.row.job);
   if (job.cancel_requested && !planted::Is(planted::kCancelNotSaidAgain)) {
     // The Welcome only says that a cancel is wanted; this says whose it is, and whether it hurries.
-    Send(drone.connection, to_drone::Cancel{held.epoch, job.canceled_by, job.cancel_reason, job.cancel_now});
+    SendCancel(drone, job);
   }
   ApplyStatus(drone, attempt, held);
   if (held.state == HeldState::kLost) {
@@ -295,17 +295,11 @@ void Hive::On(const event::Accept& e) {
   Heard(*drone);
   Attempt* attempt = Held(*drone, e.epoch);
   if (attempt == nullptr) return;
-  drone->refusals = 0;
   HeldAttempt held;
   held.epoch = e.epoch;
   held.counter = attempt->row.counter;
   held.received = e.received != 0 ? e.received : wall_;
   ApplyStatus(*drone, *attempt, held);
-  const JobRow& job = jobs_.at(attempt->row.job);
-  if (job.cancel_requested) {
-    // Canceled between offer and accept: the drone may not have known the attempt when the cancel came.
-    Send(e.connection, to_drone::Cancel{e.epoch, job.canceled_by, job.cancel_reason, job.cancel_now});
-  }
 }
 
 void Hive::On(const event::Reject& e) {
@@ -330,7 +324,13 @@ void Hive::On(const event::Status& e) {
 }
 
 void Hive::ApplyStatus(Drone& drone, Attempt& attempt, const HeldAttempt& held) {
-  attempt.accept_by.reset();
+  JobRow& job = jobs_.at(attempt.row.job);
+  if (attempt.accept_by) {  // the answer to its assignment
+    attempt.accept_by.reset();
+    drone.refusals = 0;
+    // Canceled between offer and answer: the drone may not have known the attempt when the cancel came.
+    if (job.cancel_requested) SendCancel(drone, job);
+  }
   if (held.counter < attempt.row.counter) return;  // an older one that was overtaken
   if (!MayFollow(attempt.said, held.state)) return;
   attempt.row.counter = held.counter;
@@ -344,7 +344,6 @@ void Hive::ApplyStatus(Drone& drone, Attempt& attempt, const HeldAttempt& held) 
   take_code(attempt.row.test_code, held.test_code);
   take_code(attempt.row.deploy_code, held.deploy_code);
   JobState state = held.state == HeldState::kAccepted ? JobState::kReceived : JobState::kStarted;
-  JobRow& job = jobs_.at(attempt.row.job);
   if (held.state == HeldState::kFinished || held.state == HeldState::kLost) ReleaseSlot(attempt);
   bool deploys = job.type != JobType::kTest;
   bool grant = held.wants_grant && deploys && held.state == HeldState::kRunning && !job.cancel_requested;

@@ -287,6 +287,10 @@ void Hive::Forget(Epoch epoch) {
   effects_.after.push_back(effect::CloseLog{epoch});
 }
 
+void Hive::SendCancel(const Drone& drone, const JobRow& job) {
+  Send(drone.connection, to_drone::Cancel{job.attempt, job.canceled_by, job.cancel_reason, job.cancel_now});
+}
+
 void Hive::On(const event::CancelJob& e) {
   auto found = jobs_.find(e.job);
   if (found == jobs_.end()) {
@@ -317,8 +321,7 @@ void Hive::On(const event::CancelJob& e) {
   Attempt& attempt = attempts_.at(job.attempt);
   auto drone = drones_.find(attempt.row.drone);
   if (drone != drones_.end() && drone->second.connection && drone->second.session == attempt.session) {
-    Send(drone->second.connection,
-         to_drone::Cancel{job.attempt, job.canceled_by, job.cancel_reason, job.cancel_now});
+    SendCancel(drone->second, job);
   }
   effects_.after.push_back(effect::Answer{e.request, job});
 }

@@ -167,8 +167,12 @@ void LogShard::RunSync() {
       continue;
     }
     item.log->durable.store(item.last, std::memory_order_release);
-    if (item.session) callbacks_->acked(item.session, item.log->epoch, Seq(item.last));
-    if (item.complete) callbacks_->complete(std::move(*item.complete));
+    // The verdict on a complete log acknowledges it whole.
+    if (item.complete) {
+      callbacks_->complete(std::move(*item.complete));
+    } else if (item.session) {
+      callbacks_->acked(item.session, item.log->epoch, Seq(item.last));
+    }
   }
   absl::MutexLock lock(&mutex_);
   sync_busy_ = false;

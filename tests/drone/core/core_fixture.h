@@ -54,9 +54,9 @@ class CoreTest : public testing::Test {
     AssignOnly(epoch);
     ASSERT_EQ(Count<effect::StartAttempt>(), 1u) << "epoch " << epoch;
     Step(event::Started{Epoch(epoch), JobId(epoch + 100)});
-    ASSERT_EQ(Sent<Accept>().size(), 1u);
     Step(event::ShimConnected{Epoch(epoch)});
     Status(epoch, HeldState::kRunning, 0);
+    ASSERT_EQ(Sent<Held>().size(), 1u);
   }
   void Status(std::uint64_t epoch, HeldState state, std::uint64_t last, bool wants_grant = false) {
     Held held;

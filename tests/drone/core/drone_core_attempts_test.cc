@@ -14,9 +14,54 @@ TEST_F(AttemptsTest, AnAssignmentIsStartedThenAccepted) {
   EXPECT_EQ(All<effect::StartAttempt>()[0].assign.document, "document");
   EXPECT_TRUE(Sent<Accept>().empty()) << "accepted before the shim runs";
   Step(event::Started{Epoch(7), JobId(3)});
+  EXPECT_TRUE(Sent<Accept>().empty()) << "a first status would say as much";
+  const Time started = now_;
+  Sleep();
+  EXPECT_EQ(now_, started + kSayWithin);
   ASSERT_EQ(Sent<Accept>().size(), 1u);
   EXPECT_EQ(Sent<Accept>()[0].epoch, Epoch(7));
   EXPECT_EQ(Sent<Accept>()[0].received, 1000);
+}
+
+TEST_F(AttemptsTest, AFirstStatusInTimeIsTheAcceptance) {
+  Connect();
+  AssignOnly(7);
+  Step(event::Started{Epoch(7), JobId(3)});
+  Status(7, HeldState::kRunning, 0);
+  ASSERT_EQ(Sent<Held>().size(), 1u);
+  EXPECT_EQ(Sent<Held>()[0].received, 1000);
+  const Time said = now_;
+  Sleep();
+  EXPECT_GT(now_, said + kSayWithin) << "an Accept is still to come";
+}
+
+TEST_F(AttemptsTest, TheEndIsSaidUnlessItsVerdictComesFirst) {
+  Connect();
+  Run(7);
+  Run(8);
+  Status(7, HeldState::kFinished, 3);
+  Status(8, HeldState::kFinished, 3);
+  EXPECT_TRUE(Sent<Held>().empty());
+  Gone(7, HeldState::kFinished, 3);
+  Hear(Verdict{Epoch(7), JobState::kPassed});
+  const Time ended = now_;
+  Sleep();
+  EXPECT_EQ(now_, ended + kSayWithin);
+  ASSERT_EQ(Sent<Held>().size(), 1u);
+  EXPECT_EQ(Sent<Held>()[0].epoch, Epoch(8));
+  EXPECT_EQ(Sent<Held>()[0].state, HeldState::kFinished);
+}
+
+TEST_F(AttemptsTest, ACutBeforeTheAcceptanceLeavesItToTheHello) {
+  Connect();
+  AssignOnly(7);
+  Step(event::Started{Epoch(7), JobId(3)});
+  Cut();
+  ComeBack();
+  EXPECT_EQ(LastHello().attempts.at(0).state, HeldState::kAccepted);
+  WelcomeWith({{Epoch(7), Disposition::Action::kContinue, Seq(0), false, false}});
+  SleepFor(1s);
+  EXPECT_TRUE(Sent<Accept>().empty());
 }
 
 TEST_F(AttemptsTest, ASecondAssignOfAHeldEpochIsAcceptedAgainAndStartsNothing) {
@@ -34,6 +79,7 @@ TEST_F(AttemptsTest, ASecondAssignWhileStartingGetsOneAcceptOnly) {
   AssignOnly(7);
   EXPECT_TRUE(said_.empty());
   Step(event::Started{Epoch(7), JobId(3)});
+  Sleep();
   EXPECT_EQ(Sent<Accept>().size(), 1u);
 }
 
@@ -237,6 +283,7 @@ TEST_F(AttemptsTest, AShimThatLeftItsFinalIsFinishedWithACounterAboveItsOwn) {
   Connect();
   Run(7);
   Gone(7, HeldState::kFinished, 12);
+  Sleep();
   ASSERT_EQ(Sent<Held>().size(), 1u);
   EXPECT_EQ(Sent<Held>()[0].state, HeldState::kFinished);
   EXPECT_EQ(Sent<Held>()[0].counter, kCounterAfterShim);

@@ -90,9 +90,6 @@ class DroneLinkTest : public testing::Test {
       return m.has_status() && m.status().attempt().epoch() == epoch && m.status().attempt().state() == state;
     });
   }
-  bool SaidAccept(std::uint64_t epoch) {
-    return Said([=](const v1::FromDrone& m) { return m.has_accept() && m.accept().epoch() == epoch; });
-  }
   std::string AttemptDirectory(std::uint64_t epoch) { return absl::StrCat(data_, "/attempts/", epoch); }
   pid_t ShimOf(std::uint64_t epoch) {
     for (pid_t pid : test::ProcessesNaming(AttemptDirectory(epoch))) {
@@ -137,7 +134,6 @@ TEST_F(DroneLinkTest, HelloSaysWhoItIs) {
 TEST_F(DroneLinkTest, AJobRunsIsDeliveredByteForByteAndDeletedAfterItsVerdict) {
   Up();
   Assign(kEpoch, "seq 1 2000; echo $WAGGLE_JOB $OWNER ${SECRET_OF_THE_DAEMON-none} $CI $WAGGLE_DRONE");
-  ASSERT_TRUE(SaidAccept(kEpoch));
   ASSERT_TRUE(Eventually([&] { return queen_.HasFinal(kEpoch); })) << drone_->Err();
   ASSERT_TRUE(SaidState(kEpoch, v1::HeldAttempt::FINISHED));
   std::string expected;

@@ -14,6 +14,7 @@ using testing::Not;
 
 using LogStoreTest = LogsFixture;
 
+// What is complete gets a verdict, which acknowledges it whole.
 TEST_F(LogStoreTest, AppendedThenAckedThenComplete) {
   logs_->OpenLog(Epoch(7), SessionId(1));
   const std::string one = maker_.Out("one\n"), two = maker_.Err("two\n"), end = maker_.End();
@@ -21,8 +22,8 @@ TEST_F(LogStoreTest, AppendedThenAckedThenComplete) {
   ASSERT_TRUE(listener_.Waits("acked s1 7:1"));
   Append(two + end);
   ASSERT_TRUE(listener_.Waits("complete 7"));
-  EXPECT_EQ(listener_.Said(), (std::vector<std::string>{"appended 7", "acked s1 7:1", "appended 7",
-                                                        "acked s1 7:3", "complete 7"}));
+  EXPECT_EQ(listener_.Said(),
+            (std::vector<std::string>{"appended 7", "acked s1 7:1", "appended 7", "complete 7"}));
   EXPECT_EQ(Stored(), one + two + end);
   EXPECT_TRUE(Verified().complete);
   event::LogComplete complete = listener_.Complete();

@@ -41,6 +41,7 @@ class LogListener {
       Say("failed", SessionId(), Epoch(), Seq());
     };
     callbacks.complete = [this](event::LogComplete complete) {
+      if (on_complete) on_complete(complete.epoch);
       absl::MutexLock lock(&mutex_);
       said_.push_back("complete " + std::to_string(complete.epoch.value()));
       complete_.push_back(std::move(complete));
@@ -75,6 +76,7 @@ class LogListener {
   }
 
   std::function<void(Epoch)> on_appended;  // set before the store is made
+  std::function<void(Epoch)> on_complete;  // set before anything is asked of it
 
  private:
   void Say(const char* what, SessionId session, Epoch epoch, Seq seq) {
