@@ -43,6 +43,7 @@ class Scanner {
     std::string buffer(kSegmentHeaderBytes, '\0');
     ASSIGN_OR_RETURN(std::size_t got, PreadFull(file, std::as_writable_bytes(std::span(buffer)), 0));
     buffer.resize(got);
+    if (got == 0 && number == 0) return false;  // not begun
     absl::StatusOr<SegmentHeader> header = DecodeSegmentHeader(buffer);
     if (!header.ok()) return Problem(number, 0, std::string(header.status().message()));
     if (header->epoch != epoch_) {

@@ -116,9 +116,11 @@ absl::Status Writer::SettleRecovered() {
 
 absl::Status Writer::OpenSegment(std::uint32_t number, bool create) {
   std::string path = location_.Segment(number);
-  int flags = create ? O_RDWR | O_CREAT | O_EXCL : O_RDWR;
+  int flags = create ? O_RDWR | O_CREAT : O_RDWR;
   ASSIGN_OR_RETURN(UniqueFd file, Open(path, flags));
   if (create) {
+    ASSIGN_OR_RETURN(const std::uint64_t size, FileSize(file.get()));
+    if (size > 0) return absl::AlreadyExistsError(absl::StrCat(path, " is there already"));
     Seq first(tail_.last.value() + 1);
     absl::Status written = PwriteAll(file.get(), EncodeSegmentHeader(epoch_, first, number), 0, path);
     if (!written.ok()) {

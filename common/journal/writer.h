@@ -53,8 +53,9 @@ absl::StatusOr<SegmentHeader> DecodeSegmentHeader(std::string_view bytes);
 // append means a full disk (or quota): nothing was appended, and it may be tried again.
 class Writer {
  public:
-  // Starts a new, empty journal. AlreadyExists if segment 000 is there. With `syncs` = false Sync() is never
-  // called: no segment that was left stays open, so that its space is free as soon as it is deleted.
+  // Starts a new, empty journal. AlreadyExists if segment 000 is there; an empty file is used. With `syncs` =
+  // false Sync() is never called: no segment that was left stays open, so that its space is free as soon as
+  // it is deleted.
   static absl::StatusOr<std::unique_ptr<Writer>> Create(Location location, Epoch epoch,
                                                         std::size_t segment_bytes = limits::kSegment,
                                                         bool syncs = true);

@@ -281,11 +281,13 @@ void Attempts::OnShimExit(Epoch epoch) {
 void Attempts::Delete(Epoch epoch) {
   auto it = entries_.find(epoch);
   if (it == entries_.end()) return;
-  const Entry& entry = it->second;
-  absl::Status gone = config_.layout.Discard(entry.facts.work_directory);
+  Entry& entry = it->second;
+  const std::string& work = entry.facts.work_directory;
   // Only an end that its shim has seen leaves nobody behind who still writes there.
-  gone.Update(entry.finished ? config_.layout.Retire(entry.directory)
-                             : config_.layout.Discard(entry.directory));
+  const bool again = entry.finished && ::rename(work.c_str(), (entry.directory + "/work").c_str()) == 0;
+  absl::Status gone = again ? absl::OkStatus() : config_.layout.Discard(work);
+  gone.Update(again ? janitor_->Retire(entry.directory, std::move(entry.listener))
+                    : config_.layout.Discard(entry.directory));
   if (!gone.ok()) Note(Level::kWarning, absl::StrCat("epoch ", epoch.value(), ": ", gone.message()));
   entries_.erase(it);
   janitor_->Sweep();

@@ -22,6 +22,7 @@
 #include "drone/attempt/poller.h"
 #include "drone/attempt/shim_host.h"
 #include "drone/attempt/shim_link.h"
+#include "drone/attempt/shim_socket.h"
 #include "drone/attempt/start_frame.h"
 #include "drone/core/events.h"
 
@@ -83,6 +84,7 @@ class Attempts {
     std::optional<int> wait_status;
     UniqueFd pidfd;
     Poller::Watch pid_watch = 0, link_watch = 0;
+    Listener listener;
     ShimLink link{UniqueFd()};
     std::optional<Time> reconnect_at;
     std::optional<Time> answer_by;  // started, and has not said a word
@@ -101,7 +103,8 @@ class Attempts {
 
   // Starting (attempts_start.cc).
   absl::Status TryStart(const drone::Assign& assign, Entry* entry);
-  absl::Status MakeDirectoryFor(const Facts& facts, bool durable, std::string* directory);
+  absl::Status TakeWorkDirectory(Entry* entry);            // out of the spare, which is entry->directory
+  absl::Status NameDirectory(Entry* entry, bool durable);  // the spare becomes the attempt's
   absl::Status Launch(Entry* entry);
 
   // Finding again (attempts_recover.cc).

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -72,15 +73,11 @@ absl::Status Attempts::TryStart(const drone::Assign& assign, Entry* entry) {
                                                       " is missing: install it beside the drone"));
   }
   const bool durable = !spec.phases[static_cast<int>(Phase::kDeploy)].empty();
-  facts.work_directory = absl::StrCat(config_.layout.Work(), "/", facts.job.value(), "-", facts.attempt);
-  if (::mkdir(facts.work_directory.c_str(), 0700) != 0) {
-    // Somebody's already (a restored queen counts jobs again): never share it.
-    absl::StrAppend(&facts.work_directory, "-", facts.epoch.value());
-    if (::mkdir(facts.work_directory.c_str(), 0700) != 0) {
-      return ErrnoStatus("create directory", facts.work_directory);
-    }
-  }
-  RETURN_IF_ERROR(MakeDirectoryFor(facts, durable, &entry->directory));
+  ASSIGN_OR_RETURN(Spare spare, janitor_->spares()->Take());
+  entry->directory = std::move(spare.path);
+  entry->listener = std::move(spare.listener);
+  RETURN_IF_ERROR(TakeWorkDirectory(entry));
+  RETURN_IF_ERROR(NameDirectory(entry, durable));
   const std::string frame = shim::EncodeFrame(MakeStart(spec, facts, config_.host, entry->directory));
   if (frame.size() > shim::kMaxFrame) {
     return absl::InvalidArgumentError(absl::StrCat("the job document with its environment takes ",
@@ -99,28 +96,43 @@ absl::Status Attempts::TryStart(const drone::Assign& assign, Entry* entry) {
   return absl::OkStatus();
 }
 
+absl::Status Attempts::TakeWorkDirectory(Entry* entry) {
+  const std::string spare = entry->directory + "/work";
+  std::string path =
+      absl::StrCat(config_.layout.Work(), "/", entry->facts.job.value(), "-", entry->facts.attempt);
+  auto take = [&] {
+    return ::renameat2(AT_FDCWD, spare.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) == 0;
+  };
+  if (!take()) {
+    // Somebody's already (a restored queen counts jobs again): never share it.
+    absl::StrAppend(&path, "-", entry->facts.epoch.value());
+    if (!take()) return ErrnoStatus("create directory", path);
+  }
+  entry->facts.work_directory = std::move(path);
+  return absl::OkStatus();
+}
+
 // A restart of the daemon finds the whole attempt or nothing of it: renaming the directory is the one step.
 // Only a deploy needs to survive the loss of power as well.
-absl::Status Attempts::MakeDirectoryFor(const Facts& facts, bool durable, std::string* directory) {
-  ASSIGN_OR_RETURN(*directory, janitor_->spares()->Take());
-  RETURN_IF_ERROR(WriteFacts(absl::StrCat(*directory, "/", std::string(kFactsName)), facts, durable));
-  if (durable) RETURN_IF_ERROR(SyncDirectory(*directory));
-  const std::string path = config_.layout.Attempt(facts.epoch);
-  if (::rename(directory->c_str(), path.c_str()) != 0) {
+absl::Status Attempts::NameDirectory(Entry* entry, bool durable) {
+  const std::string& spare = entry->directory;
+  RETURN_IF_ERROR(WriteFacts(absl::StrCat(spare, "/", std::string(kFactsName)), entry->facts, durable));
+  if (durable) RETURN_IF_ERROR(SyncDirectory(spare));
+  const std::string path = config_.layout.Attempt(entry->facts.epoch);
+  if (::rename(spare.c_str(), path.c_str()) != 0) {
     if (errno != EEXIST && errno != ENOTEMPTY) return ErrnoStatus("create directory", path);
     RETURN_IF_ERROR(config_.layout.Discard(path));  // of an attempt that is not held any more
-    if (::rename(directory->c_str(), path.c_str()) != 0) return ErrnoStatus("create directory", path);
+    if (::rename(spare.c_str(), path.c_str()) != 0) return ErrnoStatus("create directory", path);
   }
-  *directory = path;
+  entry->directory = path;
   return durable ? SyncDirectory(config_.layout.Attempts()) : absl::OkStatus();
 }
 
 absl::Status Attempts::Launch(Entry* entry) {
-  ASSIGN_OR_RETURN(UniqueFd listener, ListenForDaemon(entry->directory));
   ASSIGN_OR_RETURN(UniqueFd log, Open(absl::StrCat(entry->directory, "/", std::string(shim::kShimLog)),
                                       O_WRONLY | O_CREAT | O_APPEND));
   absl::StatusOr<process::Process> started =
-      shim_host_.Start(entry->directory, Key(*entry), listener.get(), log.get());
+      shim_host_.Start(entry->directory, Key(*entry), entry->listener.fd.get(), log.get());
   if (absl::IsUnavailable(started.status())) {
     return absl::UnavailableError(absl::StrCat(started.status().message(), LastWords(*entry)));
   }
@@ -129,7 +141,6 @@ absl::Status Attempts::Launch(Entry* entry) {
   entry->child = true;
   entry->pid = process.pid;
   entry->pidfd = std::move(process.pidfd);
-  // The listener closes here: from now on the socket answers exactly as long as the shim lives.
   absl::StatusOr<UniqueFd> connection = ConnectToShim(entry->directory);
   if (!connection.ok()) {
     ::kill(entry->pid, SIGKILL);  // not reaped yet, so the number is still its own; Reap() takes it

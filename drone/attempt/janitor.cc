@@ -115,6 +115,13 @@ void Janitor::Sweep() {
   wake_.notify_one();
 }
 
+absl::Status Janitor::Retire(const std::string& directory, Listener listener) {
+  std::lock_guard lock(mutex_);
+  ASSIGN_OR_RETURN(const std::string path, layout_.Retire(directory));
+  listeners_[path] = std::move(listener);
+  return absl::OkStatus();
+}
+
 bool Janitor::GoOn() {
   std::lock_guard lock(mutex_);
   return !stop_;
@@ -131,7 +138,10 @@ void Janitor::Run() {
     absl::StatusOr<UniqueFd> used = Open(layout_.Used(), O_RDONLY | O_DIRECTORY);
     for (const std::string& name : used.ok() ? NamesIn(used->get()) : std::vector<std::string>()) {
       const std::string path = absl::StrCat(layout_.Used(), "/", name);
-      const bool kept = spares_.Keep(path, go_on);
+      lock.lock();
+      auto listener = listeners_.extract(path);
+      lock.unlock();
+      const bool kept = spares_.Keep({path, listener ? std::move(listener.mapped()) : Listener()}, go_on);
       if (!go_on()) return;
       if (!kept) layout_.Discard(path).IgnoreError();
     }

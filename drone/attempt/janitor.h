@@ -2,11 +2,13 @@
 
 #include <condition_variable>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "drone/attempt/layout.h"
 #include "drone/attempt/spares.h"
 
@@ -26,6 +28,8 @@ class Janitor {
   explicit Janitor(const Layout& layout);
   ~Janitor();  // waits for the entry under way
   void Sweep();
+  // The directory of an attempt that left no process: the next one may have it, once it is swept.
+  absl::Status Retire(const std::string& directory, Listener listener);
   Spares* spares() { return &spares_; }
 
  private:
@@ -36,7 +40,8 @@ class Janitor {
   Spares spares_;
   std::mutex mutex_;
   std::condition_variable wake_;
-  bool asked_ = true;  // what an earlier process left
+  std::map<std::string, Listener> listeners_;  // of what is below DATA/used
+  bool asked_ = true;                          // what an earlier process left
   bool stop_ = false;
   std::thread thread_;
 };

@@ -58,28 +58,29 @@ absl::StatusOr<std::string> Layout::Identity() const {
   return identity;
 }
 
-absl::Status Layout::MoveInto(const std::string& path, const std::string& directory) const {
+absl::StatusOr<std::string> Layout::MoveInto(const std::string& path, const std::string& directory) const {
   const std::string name = BaseName(path);
   for (int i = 0; i < kNameTries; ++i) {
     const std::string target = absl::StrCat(directory, "/", name, "-", ::getpid(), "-", i);
     struct stat info;
     if (::lstat(target.c_str(), &info) == 0) continue;
-    if (::rename(path.c_str(), target.c_str()) == 0 || errno == ENOENT) return absl::OkStatus();
+    if (::rename(path.c_str(), target.c_str()) == 0) return target;
+    if (errno == ENOENT) return "";
     if (errno != EEXIST && errno != ENOTEMPTY) return ErrnoStatus("move away", path);
   }
   return absl::ResourceExhaustedError(absl::StrCat("no free name for ", path, " in ", directory));
 }
 
 absl::Status Layout::Discard(const std::string& path) const {
-  return MoveInto(path, Trash());
+  return MoveInto(path, Trash()).status();
 }
 
-absl::Status Layout::Retire(const std::string& path) const {
+absl::StatusOr<std::string> Layout::Retire(const std::string& path) const {
   return MoveInto(path, Used());
 }
 
 absl::Status Layout::SetAside(const std::string& name) const {
-  return MoveInto(Attempts() + "/" + name, Bad());
+  return MoveInto(Attempts() + "/" + name, Bad()).status();
 }
 
 absl::StatusOr<HighestEpoch> HighestEpoch::Open(const Layout& layout) {

@@ -19,7 +19,7 @@ namespace waggle::attempt {
 //   DATA/attempts.bad/      attempt directories that could not be understood
 //   DATA/work/JOB-ATTEMPT/  base directory of a job; src/ below it is the checkout
 //   DATA/mirrors/           of waggle-git
-//   DATA/spare/             attempt directories for the next attempts (spares.h)
+//   DATA/spare/             attempt directories for the next attempts, with work/ in each (spares.h)
 //   DATA/used/              attempt directories that are over, spares as soon as the Janitor has cleaned them
 //   DATA/trash/             renamed here, removed by the Janitor
 class Layout {
@@ -42,13 +42,14 @@ class Layout {
   absl::StatusOr<std::string> Identity() const;
   // Moves a file or directory to the trash at once; how long its removal takes does not matter to the caller.
   absl::Status Discard(const std::string& path) const;
-  // The same for an attempt directory without processes: the next attempt may have it.
-  absl::Status Retire(const std::string& path) const;
+  // The same for an attempt directory without processes: the next attempt may have it. Gives its new path.
+  absl::StatusOr<std::string> Retire(const std::string& path) const;
   // Moves an attempt directory that cannot be understood out of the way, for a person to look at.
   absl::Status SetAside(const std::string& name) const;
 
  private:
-  absl::Status MoveInto(const std::string& path, const std::string& directory) const;
+  // Gives where it is now; "" if there was nothing.
+  absl::StatusOr<std::string> MoveInto(const std::string& path, const std::string& directory) const;
 
   std::string data_;
 };

@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <cstring>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
@@ -33,7 +35,7 @@ absl::StatusOr<sockaddr_un> Address(const std::string& directory, UniqueFd* keep
 
 }  // namespace
 
-absl::StatusOr<UniqueFd> ListenForDaemon(const std::string& directory) {
+absl::StatusOr<Listener> ListenForDaemon(const std::string& directory) {
   UniqueFd keep;
   ASSIGN_OR_RETURN(const sockaddr_un address, Address(directory, &keep));
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -42,7 +44,18 @@ absl::StatusOr<UniqueFd> ListenForDaemon(const std::string& directory) {
       ::listen(fd.get(), kBacklog) != 0) {
     return ErrnoStatus("listen in", directory);
   }
-  return fd;
+  struct stat info;
+  if (::lstat(absl::StrCat(directory, "/", std::string(shim::kSocketName)).c_str(), &info) != 0) {
+    return ErrnoStatus("look at the socket in", directory);
+  }
+  return Listener{std::move(fd), info.st_ino};
+}
+
+void ForgetCallers(const Listener& listener) {
+  for (int i = 0; i <= kBacklog; ++i) {
+    UniqueFd caller(::accept4(listener.fd.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    if (!caller.valid()) return;
+  }
 }
 
 absl::StatusOr<UniqueFd> ConnectToShim(const std::string& directory) {

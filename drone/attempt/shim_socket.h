@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -7,8 +9,16 @@
 
 namespace waggle::attempt {
 
+// What a shim hears its daemon on. The daemon keeps its own descriptor for the next attempt in this directory
+// (spares.h); a connection made to it between two shims waits, so ForgetCallers() comes before the next.
+struct Listener {
+  UniqueFd fd;
+  ino_t inode = 0;  // of DIRECTORY/shim.sock
+};
+
 // Binds and listens on DIRECTORY/shim.sock, whatever the length of the path.
-absl::StatusOr<UniqueFd> ListenForDaemon(const std::string& directory);
+absl::StatusOr<Listener> ListenForDaemon(const std::string& directory);
+void ForgetCallers(const Listener& listener);
 
 // Connects to it, non-blocking, and asks the kernel to name the sender of what is read (SCM_CREDENTIALS): the
 // listener's own credentials (SO_PEERCRED) would be those of the daemon that bound the socket, not of the

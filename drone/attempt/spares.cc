@@ -23,6 +23,7 @@ namespace {
 
 constexpr off_t kGrown = 64 * 1024;  // a directory that had so many entries never shrinks again
 constexpr int kBlock = 512;          // of st_blocks
+constexpr int kParts = 5;            // tmp, home, work, the reserve and the socket
 
 absl::Status MakeDirectory(const std::string& path) {
   if (::mkdir(path.c_str(), 0700) != 0) return ErrnoStatus("create directory", path);
@@ -33,6 +34,8 @@ absl::Status Make(const std::string& path) {
   RETURN_IF_ERROR(MakeDirectory(path));
   RETURN_IF_ERROR(MakeDirectory(path + "/tmp"));
   RETURN_IF_ERROR(MakeDirectory(path + "/home"));
+  RETURN_IF_ERROR(MakeDirectory(path + "/work"));
+  RETURN_IF_ERROR(MakeDirectory(path + "/work/src"));
   absl::Status reserved =
       journal::MakeReserve(absl::StrCat(path, "/", std::string(shim::kReserveName)), limits::kSpoolReserve);
   if (absl::IsResourceExhausted(reserved)) {
@@ -48,13 +51,23 @@ bool EmptyAsMade(int parent, const std::string& name, const std::function<bool()
   UniqueFd directory(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   struct stat info;
   if (!directory.valid()) return false;
-  if (!NamesIn(directory.get()).empty() &&
+  const std::vector<std::string> names = NamesIn(directory.get());
+  const bool work = name == "work";
+  const bool only_src =
+      work && names == std::vector<std::string>{"src"} && EmptyAsMade(directory.get(), "src", go_on);
+  if (!names.empty() && !only_src &&
       (!EmptyDirectory(directory.get(), go_on) || !NamesIn(directory.get()).empty())) {
     return false;
   }
+  if (work && !only_src && ::mkdirat(directory.get(), "src", 0700) != 0) return false;
   return ::fstat(directory.get(), &info) == 0 && (info.st_mode & 07777) == 0700 &&
          info.st_uid == ::geteuid() && info.st_size < kGrown &&
          ::flistxattr(directory.get(), nullptr, 0) <= 0;
+}
+
+bool Truncated(int parent, const std::string& name) {
+  UniqueFd file(::openat(parent, name.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
+  return file.valid() && ::ftruncate(file.get(), 0) == 0;
 }
 
 bool IsReserve(const struct stat& info) {
@@ -76,48 +89,65 @@ std::string Spares::NewPath() {
   return absl::StrCat(layout_.Spare(), "/", ++count_);
 }
 
-absl::StatusOr<std::string> Spares::Take() {
-  std::string path;
+absl::StatusOr<Spare> Spares::Take() {
+  Spare spare;
   {
     std::lock_guard lock(mutex_);
     if (!kept_.empty()) {
-      path = std::move(kept_.back());
+      spare = std::move(kept_.back());
       kept_.pop_back();
-      return path;
+    } else {
+      spare.path = NewPath();
     }
-    path = NewPath();
   }
-  absl::Status made = Make(path);
-  if (made.ok()) return path;
-  layout_.Discard(path).IgnoreError();
-  return made;
+  if (spare.listener.fd.valid()) {
+    ForgetCallers(spare.listener);
+    return spare;
+  }
+  absl::Status made = Make(spare.path);
+  absl::StatusOr<Listener> listener = made.ok() ? ListenForDaemon(spare.path) : made;
+  if (!listener.ok()) {
+    layout_.Discard(spare.path).IgnoreError();
+    return listener.status();
+  }
+  spare.listener = *std::move(listener);
+  return spare;
 }
 
-bool Spares::Keep(const std::string& path, const std::function<bool()>& go_on) {
+bool Spares::Keep(Spare used, const std::function<bool()>& go_on) {
+  if (!used.listener.fd.valid()) return false;  // of an earlier process: made anew
+  const std::string& path = used.path;
   absl::StatusOr<UniqueFd> directory = Open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   if (!directory.ok()) return false;
+  const std::string first_of_spool = absl::StrCat(std::string(shim::kSpoolPrefix), ".000");
   int parts = 0;
   for (const std::string& name : NamesIn(directory->get())) {
     struct stat info;
     if (::fstatat(directory->get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return false;
     const bool file = S_ISREG(info.st_mode) && info.st_nlink == 1;
-    if (name == "tmp" || name == "home") {
+    const bool untouched = (info.st_mode & 07777) == 0600 && info.st_uid == ::geteuid();
+    if (name == "tmp" || name == "home" || name == "work") {
       if (!EmptyAsMade(directory->get(), name, go_on)) return false;
       ++parts;
     } else if (name == shim::kReserveName && file && IsReserve(info)) {
       ++parts;
+    } else if (name == shim::kSocketName && S_ISSOCK(info.st_mode) && info.st_ino == used.listener.inode) {
+      ++parts;  // no other can have the number while the listener is open
     } else if (file && (name == kFactsName || (name == shim::kShimLog && info.st_size == 0))) {
       continue;  // written anew
+    } else if (file && untouched && name == first_of_spool && Truncated(directory->get(), name)) {
+      continue;
     } else if (::unlinkat(directory->get(), name.c_str(), 0) != 0) {
       return false;
     }
   }
-  if (parts != 3) return false;
+  if (parts != kParts) return false;
   std::lock_guard lock(mutex_);
   if (kept_.size() >= kKept) return false;
-  std::string spare = NewPath();
+  const std::string spare = NewPath();
   if (::rename(path.c_str(), spare.c_str()) != 0) return false;
-  kept_.push_back(std::move(spare));
+  used.path = spare;
+  kept_.push_back(std::move(used));
   return true;
 }
 

@@ -8,12 +8,19 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "drone/attempt/layout.h"
+#include "drone/attempt/shim_socket.h"
 
 namespace waggle::attempt {
 
-// Attempt directories that are ready but for what names the attempt: home/ and tmp/, both empty, and the
-// reserve of the spool. Making and removing these for each attempt costs more than all else the daemon does
-// for a short job, so the next attempt gets those of one that is over. Thread-safe.
+// An attempt directory that is ready but for what names the attempt: home/, tmp/ and work/src/, all empty,
+// the reserve of the spool and perhaps its first file, empty too, and the socket of the shim.
+struct Spare {
+  std::string path;  // below DATA/spare, to be renamed
+  Listener listener;
+};
+
+// Making and removing these for each attempt costs more than all else the daemon does for a short job, so the
+// next attempt gets those of one that is over. Thread-safe.
 class Spares {
  public:
   static constexpr std::size_t kKept = 8;
@@ -21,18 +28,18 @@ class Spares {
   // What an earlier process kept goes to DATA/used, to be looked at anew.
   explicit Spares(const Layout& layout);
 
-  // A directory below DATA/spare, to be renamed; made if none is kept. ResourceExhausted: no space.
-  absl::StatusOr<std::string> Take();
-  // Empties what an attempt left and keeps it, if there are not yet enough. False: it is to be removed; it is
-  // not as Take() made it, or `go_on` (asked after each file) said so.
-  bool Keep(const std::string& path, const std::function<bool()>& go_on);
+  // Made if none is kept. ResourceExhausted: no space.
+  absl::StatusOr<Spare> Take();
+  // Empties what an attempt left (its base directory as work/) and keeps it, if there are not yet enough.
+  // False: it is to be removed; it is not as Take() made it, or `go_on` (asked after each file) said so.
+  bool Keep(Spare used, const std::function<bool()>& go_on);
 
  private:
   std::string NewPath();
 
   const Layout layout_;
   std::mutex mutex_;
-  std::vector<std::string> kept_;
+  std::vector<Spare> kept_;
   std::uint64_t count_ = 0;
 };
 

@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/process/cgroup.h"
@@ -95,9 +97,9 @@ class AttemptsTest : public testing::Test {
     }
     return std::nullopt;
   }
-  std::string Output(Seq to) {
+  std::string Output(Seq to, Epoch epoch = kEpoch) {
     std::string raw, output;
-    auto upto = attempts_->Read(kEpoch, Seq(1), to, 1 << 20, &raw);
+    auto upto = attempts_->Read(epoch, Seq(1), to, 1 << 20, &raw);
     EXPECT_TRUE(upto.ok()) << upto.status();
     journal::ForEachRecord(raw, [&](const journal::RecordView& record) {
       if (record.header.kind == journal::Kind::kStdout) output.append(record.payload);
@@ -157,6 +159,26 @@ TEST_F(AttemptsTest, RunsToItsEndAndIsDeleted) {
   attempts_->Delete(kEpoch);
   EXPECT_FALSE(Exists(layout_.Attempt(kEpoch)));
   EXPECT_FALSE(Exists(layout_.Work() + "/12-1"));
+}
+
+TEST_F(AttemptsTest, TheNextAttemptGetsItsPlaceEmptied) {
+  Up();
+  Start("echo mine | tee ./a ../b $HOME/.c $TMPDIR/d; mkdir -p ../src/deep");
+  auto gone = Next<drone::event::ShimGone>();
+  ASSERT_TRUE(gone);
+  struct stat first, second;
+  ASSERT_EQ(::stat((layout_.Work() + "/12-1").c_str(), &first), 0);
+  attempts_->Delete(kEpoch);
+  ASSERT_TRUE(test::Eventually([&] { return !std::filesystem::is_empty(layout_.Spare()); }));
+  const Epoch next(kEpoch.value() + 1);
+  attempts_->Start(
+      {next, 2, Document("find .. \"$HOME\" \"$TMPDIR\" -mindepth 1 ! -name 'step-*'; pwd"), 1000});
+  gone = Next<drone::event::ShimGone>();
+  ASSERT_TRUE(gone);
+  EXPECT_EQ(gone->held.state, HeldState::kFinished);
+  ASSERT_EQ(::stat((layout_.Work() + "/12-2").c_str(), &second), 0);
+  EXPECT_EQ(first.st_ino, second.st_ino) << "it was made anew";
+  EXPECT_EQ(Output(gone->held.last, next), "../src\n" + layout_.Work() + "/12-2/src\n");
 }
 
 TEST_F(AttemptsTest, APathTooLongForASocketAddressWorks) {
@@ -352,7 +374,7 @@ TEST_F(AttemptsTest, ASocketThatAnswersWithNonsenseEndsNothingButItself) {
   auto listener = ListenForDaemon(layout_.Attempt(kEpoch));
   ASSERT_TRUE(listener.ok()) << listener.status();
   Up();
-  UniqueFd peer(::accept(listener->get(), nullptr, nullptr));
+  UniqueFd peer(::accept(listener->fd.get(), nullptr, nullptr));
   ASSERT_TRUE(peer.valid());
   ASSERT_TRUE(WriteAll(peer.get(), std::string_view("\xff\xff\xff\xff rubbish")).ok());
   auto gone = Next<drone::event::ShimGone>();

@@ -40,11 +40,11 @@ class ShimHostTest : public testing::Test {
   absl::StatusOr<pid_t> Start(ShimHost& host, const std::string& number) {
     const std::string directory = dir_ / number;
     std::filesystem::create_directory(directory);
-    absl::StatusOr<UniqueFd> listener = ListenForDaemon(directory);
+    absl::StatusOr<Listener> listener = ListenForDaemon(directory);
     absl::StatusOr<UniqueFd> log = Open(directory + "/shim.log", O_WRONLY | O_CREAT | O_APPEND);
     EXPECT_TRUE(listener.ok() && log.ok());
     absl::StatusOr<process::Process> shim =
-        host.Start(directory, std::string(kIdentity) + "-" + number, listener->get(), log->get());
+        host.Start(directory, std::string(kIdentity) + "-" + number, listener->fd.get(), log->get());
     if (!shim.ok()) return shim.status();
     shims_.push_back(std::move(*shim));
     return shims_.back().pid;

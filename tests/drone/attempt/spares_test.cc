@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,18 +26,21 @@ class SparesTest : public testing::Test {
   SparesTest() : layout_(dir_ / "data") { EXPECT_TRUE(layout_.Prepare().ok()); }
 
   // A directory as an attempt leaves it.
-  std::string Used(Spares& spares) {
-    auto taken = spares.Take();
-    EXPECT_TRUE(taken.ok()) << taken.status();
-    std::string path = layout_.Attempt(Epoch(++epoch_));
-    EXPECT_EQ(::rename(taken->c_str(), path.c_str()), 0);
+  Spare Used(Spares& spares) {
+    auto spare = spares.Take();
+    EXPECT_TRUE(spare.ok()) << spare.status();
+    const std::string path = layout_.Attempt(Epoch(++epoch_));
+    EXPECT_EQ(::rename(spare->path.c_str(), path.c_str()), 0);
     WriteText(path + "/attempt.bin", "facts");
     WriteText(path + "/shim.log", "");
     WriteText(path + "/spool.000", "what one project printed");
+    ::chmod((path + "/spool.000").c_str(), 0600);
     WriteText(path + "/spool.001", "and more");
     WriteText(path + "/home/.netrc", "password");
     WriteText(path + "/tmp/deep/er/step-0.sh", "echo");
-    return path;
+    WriteText(path + "/work/src/main.c", "int main");
+    WriteText(path + "/work/notes", "beside it");
+    return {path, std::move(spare->listener)};
   }
 
   test::TempDir dir_;
@@ -46,32 +50,60 @@ class SparesTest : public testing::Test {
 
 TEST_F(SparesTest, TheNextAttemptFindsNothingOfTheLast) {
   Spares spares(layout_);
-  const std::string used = Used(spares);
+  Spare used = Used(spares);
+  const std::string path = used.path;
   struct stat before, after;
-  ASSERT_EQ(::stat((used + "/reserve").c_str(), &before), 0);
-  ASSERT_TRUE(spares.Keep(used, Always));
-  EXPECT_FALSE(Exists(used));
+  ASSERT_EQ(::stat((path + "/reserve").c_str(), &before), 0);
+  ASSERT_TRUE(spares.Keep(std::move(used), Always));
+  EXPECT_FALSE(Exists(path));
   auto next = spares.Take();
   ASSERT_TRUE(next.ok());
-  ASSERT_EQ(::stat((*next + "/reserve").c_str(), &after), 0);
+  ASSERT_EQ(::stat((next->path + "/reserve").c_str(), &after), 0);
   EXPECT_EQ(before.st_ino, after.st_ino) << "it was made anew";
   EXPECT_EQ(after.st_size, 0);
   EXPECT_GE(after.st_blocks * 512, 512 * 1024);
-  for (const char* gone : {"spool.000", "spool.001", "home/.netrc", "tmp/deep"}) {
-    EXPECT_FALSE(Exists(*next + "/" + gone)) << gone;
+  for (const char* gone : {"spool.001", "home/.netrc", "tmp/deep", "work/notes", "work/src/main.c"}) {
+    EXPECT_FALSE(Exists(next->path + "/" + gone)) << gone;
   }
-  EXPECT_TRUE(Exists(*next + "/home"));
-  EXPECT_TRUE(Exists(*next + "/tmp"));
+  ASSERT_EQ(::stat((next->path + "/spool.000").c_str(), &after), 0);
+  EXPECT_EQ(after.st_size, 0);
+  for (const char* made : {"home", "tmp", "work/src"}) EXPECT_TRUE(Exists(next->path + "/" + made)) << made;
   EXPECT_TRUE(spares.Take().ok()) << "made when there is none";
+}
+
+TEST_F(SparesTest, TheNextShimListensOnTheSocketOfTheLast) {
+  Spares spares(layout_);
+  Spare used = Used(spares);
+  const int descriptor = used.listener.fd.get();
+  auto late = ConnectToShim(used.path);
+  ASSERT_TRUE(late.ok()) << late.status();
+  ASSERT_TRUE(spares.Keep(std::move(used), Always));
+  auto next = spares.Take();
+  ASSERT_TRUE(next.ok());
+  EXPECT_EQ(next->listener.fd.get(), descriptor);
+  char byte = 0;
+  EXPECT_EQ(::recv(late->get(), &byte, 1, 0), 0) << "who called the last shim reaches the next";
+  auto caller = ConnectToShim(next->path);
+  ASSERT_TRUE(caller.ok()) << caller.status();
+  UniqueFd heard(::accept(next->listener.fd.get(), nullptr, nullptr));
+  ASSERT_TRUE(heard.valid());
+  ASSERT_EQ(::send(heard.get(), "x", 1, 0), 1);
+  EXPECT_EQ(::recv(caller->get(), &byte, 1, 0), 1);
 }
 
 TEST_F(SparesTest, WhatAJobChangedIsNotKept) {
   Spares spares(layout_);
   auto refused = [&](const std::function<void(const std::string&)>& change) {
-    const std::string used = Used(spares);
-    change(used);
-    return !spares.Keep(used, Always);
+    Spare used = Used(spares);
+    change(used.path);
+    return !spares.Keep(std::move(used), Always);
   };
+  EXPECT_TRUE(refused([](const std::string& path) { ::chmod((path + "/work").c_str(), 0755); }));
+  EXPECT_TRUE(refused([](const std::string& path) { ::unlink((path + "/shim.sock").c_str()); }));
+  EXPECT_TRUE(refused([](const std::string& path) {
+    ::unlink((path + "/shim.sock").c_str());
+    EXPECT_TRUE(ListenForDaemon(path).ok()) << "a socket of its own";
+  }));
   EXPECT_TRUE(refused([](const std::string& path) { ::chmod((path + "/tmp").c_str(), 0777); }));
   EXPECT_TRUE(
       refused([](const std::string& path) { ::rename((path + "/tmp").c_str(), (path + "/t").c_str()); }));
@@ -83,37 +115,45 @@ TEST_F(SparesTest, WhatAJobChangedIsNotKept) {
     EXPECT_EQ(::symlink((dir_ / "elsewhere").c_str(), (path + "/home").c_str()), 0);
   }));
   EXPECT_TRUE(Exists(dir_ / "elsewhere/.netrc")) << "a link was followed";
-  EXPECT_FALSE(spares.Keep(layout_.Attempt(Epoch(99)), Always)) << "there is none";
+  Spare none = Used(spares);
+  none.path = layout_.Attempt(Epoch(99));
+  EXPECT_FALSE(spares.Keep(std::move(none), Always)) << "there is none";
 }
 
 TEST_F(SparesTest, AFileWithAnotherNameElsewhereIsNotWrittenTo) {
   Spares spares(layout_);
-  const std::string used = Used(spares);
-  ASSERT_EQ(::link((used + "/attempt.bin").c_str(), (dir_ / "mine").c_str()), 0);
-  ASSERT_TRUE(spares.Keep(used, Always));
-  EXPECT_FALSE(Exists(*spares.Take() + "/attempt.bin"));
+  Spare used = Used(spares);
+  ASSERT_EQ(::link((used.path + "/attempt.bin").c_str(), (dir_ / "mine").c_str()), 0);
+  ASSERT_EQ(::link((used.path + "/spool.000").c_str(), (dir_ / "mine, too").c_str()), 0);
+  ASSERT_TRUE(spares.Keep(std::move(used), Always));
+  auto next = spares.Take();
+  ASSERT_TRUE(next.ok());
+  EXPECT_FALSE(Exists(next->path + "/attempt.bin"));
+  EXPECT_EQ(test::ReadText(dir_ / "mine, too"), "what one project printed");
 }
 
 TEST_F(SparesTest, OnlyAFewAreKept) {
   Spares spares(layout_);
-  std::vector<std::string> used;
+  std::vector<Spare> used;
   for (std::size_t i = 0; i <= Spares::kKept; ++i) used.push_back(Used(spares));
-  for (std::size_t i = 0; i < Spares::kKept; ++i) EXPECT_TRUE(spares.Keep(used[i], Always));
-  EXPECT_FALSE(spares.Keep(used.back(), Always));
+  for (std::size_t i = 0; i < Spares::kKept; ++i) EXPECT_TRUE(spares.Keep(std::move(used[i]), Always));
+  EXPECT_FALSE(spares.Keep(std::move(used.back()), Always));
 }
 
 TEST_F(SparesTest, TheJanitorMakesSparesOfWhatIsOverAndRemovesTheRest) {
   {
     Spares earlier(layout_);
-    ASSERT_TRUE(layout_.Retire(Used(earlier)).ok());
-    const std::string spoilt = Used(earlier);
-    ::chmod((spoilt + "/tmp").c_str(), 0777);
-    ASSERT_TRUE(layout_.Retire(spoilt).ok());
+    ASSERT_TRUE(layout_.Retire(Used(earlier).path).ok());  // whose socket nobody holds any more
   }
   Janitor janitor(layout_);
+  Spare used = Used(*janitor.spares()), spoilt = Used(*janitor.spares());
+  ::chmod((spoilt.path + "/tmp").c_str(), 0777);
+  ASSERT_TRUE(janitor.Retire(used.path, std::move(used.listener)).ok());
+  ASSERT_TRUE(janitor.Retire(spoilt.path, std::move(spoilt.listener)).ok());
+  janitor.Sweep();
   EXPECT_TRUE(test::Eventually([&] {
     return FilesContaining(layout_.Used(), "").empty() && FilesContaining(layout_.Trash(), "").empty() &&
-           FilesContaining(layout_.Spare(), "").size() == 3;  // the facts, an empty log, the reserve
+           FilesContaining(layout_.Spare(), "").size() == 4;  // facts, reserve, an empty log and spool
   }));
 }
 
