@@ -21,6 +21,11 @@ Duration Sane(Duration asked, Duration fallback) {
 
 }  // namespace
 
+// Of a shim that was found again and has not said a word nobody here knows how far it is.
+bool DroneCore::HasSpoken(const Attempt& a) {
+  return !a.process || a.held.counter > 0 || a.held.last;
+}
+
 void DroneCore::OpenLink(Time now) {
   Hello hello;
   hello.highest_epoch = highest_epoch_;
@@ -152,7 +157,7 @@ void DroneCore::Apply(Time now, const Disposition& d, Attempt& a) {
     case Disposition::Action::kSendFinal:
       a.ours = true;
       Rewind(a, Seq(0));
-      a.acked = a.sent = std::min(d.acked, a.held.last);
+      a.acked = a.sent = HasSpoken(a) ? std::min(d.acked, a.held.last) : d.acked;
       Do(effect::TrimSpool{d.epoch, a.acked});
       a.granted = a.granted || d.granted;
       DeliverToShim(a);

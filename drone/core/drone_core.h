@@ -102,6 +102,7 @@ class DroneCore {
   void Hear(Time now, const Fenced& m);
 
   void Apply(Time now, const Disposition& d, Attempt& a);
+  static bool HasSpoken(const Attempt& a);
   void OpenLink(Time now);
   // The link is gone: forget what was in flight, plan the next try.
   void LinkDown(Time now, double jitter);

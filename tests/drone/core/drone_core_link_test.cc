@@ -226,6 +226,21 @@ TEST_F(LinkTest, RecoveredAttemptsAreInTheFirstHelloOnceTheirShimsHaveSpoken) {
   EXPECT_EQ(LastHello().attempts[1].last, Seq(33));
 }
 
+TEST_F(LinkTest, WhatWasAcknowledgedOfASilentShimIsNotSentAgain) {
+  Held alive;
+  alive.epoch = Epoch(6);
+  Step(event::Recovered{JobId(60), alive, true, ""});
+  Begin();
+  Sleep();
+  ASSERT_EQ(Count<effect::OpenControl>(), 1u);
+  WelcomeWith({{Epoch(6), Disposition::Action::kContinue, Seq(12), false, false}});
+  Step(event::BulkReady{});
+  EXPECT_EQ(Count<effect::SendRecords>(), 0u);
+  Status(6, HeldState::kRunning, 20);
+  ASSERT_EQ(Count<effect::SendRecords>(), 1u);
+  EXPECT_EQ(All<effect::SendRecords>()[0].from, Seq(13)) << "the ones before may be deleted";
+}
+
 TEST_F(LinkTest, AShimThatStaysSilentDelaysTheHelloByItsBoundOnly) {
   Held alive;
   alive.epoch = Epoch(6);
