@@ -13,6 +13,7 @@ enum Bug {
   kEpochNotStored = 3,       // the counter of epochs is forgotten by a restart
   kLeaseFromReply = 5,       // the drone counts its lease from the answer, not from what was answered
   kResumeFromSent = 6,       // after a cut of bulk, records on their way count as arrived
+  kKeyOnlyInStore = 7,       // a repeat is only looked for among what is stored
   kLostOnDisconnect = 8,     // the lease is not waited for
   kDrainLeavesWork = 9,      // a drained drone leaves with what it holds
   kPassedWithoutLog = 10,    // the drone's word is the verdict

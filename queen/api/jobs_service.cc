@@ -6,6 +6,7 @@
 #include "common/wire/job_document.h"
 #include "proto/waggle_proto.h"
 #include "queen/api/people.h"
+#include "queen/api/submission.h"
 #include "queen/api/unary.h"
 #include "waggle/v1/queen.grpc.pb.h"
 
@@ -22,55 +23,42 @@ class JobsService : public v1::Jobs::CallbackService {
   grpc::ServerUnaryReactor* Submit(grpc::CallbackServerContext* context, const v1::SubmitJobRequest* request,
                                    v1::Job* response) override {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    absl::StatusOr<pipeline::JobSpec> spec = wire::FromProto(request->document());
-    if (spec.ok() && request->document().job_id() != 0) {
-      spec = absl::InvalidArgumentError("job_id: the queen gives it; leave it out");
+    absl::StatusOr<event::SubmitJob> submit = ReadSubmit(*request, IsLocal(*context));
+    if (!submit.ok()) {
+      FinishWith(reactor, submit.status());
+    } else if (submit->key.key.empty()) {
+      Enter(reactor, response, *std::move(submit));
+    } else {
+      FinishOrGoOn(reactor, [this, reactor, response, submit = *std::move(submit)] {
+        absl::StatusOr<SubmissionRow> known = FindSubmission(parts_.store, submit.key);
+        if (absl::IsNotFound(known.status())) return Enter(reactor, response, submit);
+        FinishWith(reactor, known.ok() ? ReadRepeated(*known, response) : known.status());
+      });
     }
-    if (spec.ok() && spec->repo.IsLocal() && !IsLocal(*context)) {
-      spec = absl::PermissionDeniedError("repo.url: a path is accepted only over the queen's own socket");
-    }
-    if (!spec.ok()) {
-      FinishWith(reactor, spec.status());
-      return reactor;
-    }
-    if (spec->user_id.empty()) spec->user_id = "local";
-    JobDraft draft = MakeDraft(*spec);
-    if (draft.document.size() > limits::kJobDocument) {
-      FinishWith(reactor, absl::InvalidArgumentError(absl::StrCat("document: ", draft.document.size(),
-                                                                  " bytes; at most ", limits::kJobDocument)));
-      return reactor;
-    }
-    parts_.core.Ask(
-        [&draft](RequestId id) {
-          return Event(event::SubmitJob{id, std::move(draft)});
-        },
-        [reactor, response](AnswerValue answer) { AnswerJob(reactor, response, std::move(answer)); });
     return reactor;
   }
 
   grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* context, const v1::GetJobRequest* request,
                                 v1::Job* response) override {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    bool taken = parts_.workers.Run([this, reactor, request, response] {
+    FinishOrGoOn(reactor, [this, reactor, request, response] {
       absl::Status read = ReadJob(*request, response);
       if (!read.ok()) return FinishWith(reactor, read);
       Explain({response}, [reactor] { FinishWith(reactor, absl::OkStatus()); });
     });
-    if (!taken) FinishWith(reactor, absl::ResourceExhaustedError("too many requests wait\nnext: try again"));
     return reactor;
   }
 
   grpc::ServerUnaryReactor* List(grpc::CallbackServerContext* context, const v1::ListJobsRequest* request,
                                  v1::ListJobsResponse* response) override {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    bool taken = parts_.workers.Run([this, reactor, request, response] {
+    FinishOrGoOn(reactor, [this, reactor, request, response] {
       absl::Status read = ReadList(*request, response);
       if (!read.ok()) return FinishWith(reactor, read);
       std::vector<v1::Job*> jobs;
       for (v1::Job& job : *response->mutable_jobs()) jobs.push_back(&job);
       Explain(std::move(jobs), [reactor] { FinishWith(reactor, absl::OkStatus()); });
     });
-    if (!taken) FinishWith(reactor, absl::ResourceExhaustedError("too many requests wait\nnext: try again"));
     return reactor;
   }
 
@@ -81,7 +69,7 @@ class JobsService : public v1::Jobs::CallbackService {
       FinishWith(reactor, absl::InvalidArgumentError("reason: at most 4 KiB; by: at most 128 bytes"));
       return reactor;
     }
-    bool taken = parts_.workers.Run([this, reactor, request, response] {
+    FinishOrGoOn(reactor, [this, reactor, request, response] {
       absl::StatusOr<JobRow> job = parts_.store.GetJob(JobId(request->id()));
       if (!job.ok()) return FinishWith(reactor, job.status());
       if (IsTerminal(job->state)) {
@@ -96,11 +84,58 @@ class JobsService : public v1::Jobs::CallbackService {
           },
           [reactor, response](AnswerValue answer) { AnswerJob(reactor, response, std::move(answer)); });
     });
-    if (!taken) FinishWith(reactor, absl::ResourceExhaustedError("too many requests wait\nnext: try again"));
     return reactor;
   }
 
  private:
+  // Runs `task`, which finishes the call or sees to it, on a worker.
+  void FinishOrGoOn(grpc::ServerUnaryReactor* reactor, std::function<void()> task) {
+    if (parts_.workers.Run(std::move(task))) return;
+    FinishWith(reactor, absl::ResourceExhaustedError("too many requests wait\nnext: try again"));
+  }
+
+  static absl::StatusOr<event::SubmitJob> ReadSubmit(const v1::SubmitJobRequest& request, bool local) {
+    ASSIGN_OR_RETURN(pipeline::JobSpec spec, wire::FromProto(request.document()));
+    if (request.document().job_id() != 0) {
+      return absl::InvalidArgumentError("job_id: the queen gives it; leave it out");
+    }
+    if (spec.repo.IsLocal() && !local) {
+      return absl::PermissionDeniedError("repo.url: a path is accepted only over the queen's own socket");
+    }
+    if (spec.user_id.empty()) spec.user_id = kLocalUser;
+    event::SubmitJob submit;
+    submit.draft = MakeDraft(spec);
+    if (submit.draft.document.size() > limits::kJobDocument) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("document: ", submit.draft.document.size(), " bytes; at most ", limits::kJobDocument));
+    }
+    spec.trigger.timestamp = 0;
+    ASSIGN_OR_RETURN(submit.key,
+                     MakeSubmissionKey(kLocalUser, request.key(), wire::SerializeDocument(spec, JobId())));
+    return submit;
+  }
+
+  void Enter(grpc::ServerUnaryReactor* reactor, v1::Job* response, event::SubmitJob submit) {
+    parts_.core.Ask(
+        [&submit](RequestId id) {
+          submit.request = id;
+          return Event(std::move(submit));
+        },
+        [this, reactor, response](AnswerValue answer) {
+          const auto* known = std::get_if<KnownSubmission>(&answer);
+          if (known == nullptr) return AnswerJob(reactor, response, std::move(answer));
+          FinishOrGoOn(reactor, [this, reactor, response, row = known->row] {
+            FinishWith(reactor, ReadRepeated(row, response));
+          });
+        });
+  }
+
+  absl::Status ReadRepeated(const SubmissionRow& known, v1::Job* response) {
+    ASSIGN_OR_RETURN(const JobRow job, parts_.store.GetJob(known.job));
+    ToProto(job, response);
+    return absl::OkStatus();
+  }
+
   static void AnswerJob(grpc::ServerUnaryReactor* reactor, v1::Job* response, AnswerValue answer) {
     if (const auto* status = std::get_if<absl::Status>(&answer)) return FinishWith(reactor, *status);
     ToProto(std::get<JobRow>(answer), response);

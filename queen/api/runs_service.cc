@@ -1,13 +1,15 @@
+#include <limits>
+
+#include "common/base/status_macros.h"
 #include "common/wire/job_document.h"
 #include "proto/waggle_proto.h"
 #include "queen/api/people.h"
+#include "queen/api/submission.h"
 #include "queen/api/unary.h"
 #include "waggle/v1/queen.grpc.pb.h"
 
 namespace waggle::queen {
 namespace {
-
-constexpr std::string_view kLocalUser = "local";  // whoever may use the socket
 
 class RunsService : public v1::Runs::CallbackService {
  public:
@@ -21,15 +23,31 @@ class RunsService : public v1::Runs::CallbackService {
       FinishWith(reactor, run.status());
       return reactor;
     }
-    auto read = [this, reactor, response, run = *std::move(run)] {
+    v1::SubmitRunRequest asked = *request;
+    asked.clear_key();
+    asked.mutable_trigger()->clear_timestamp();
+    absl::StatusOr<event::SubmissionKey> key =
+        MakeSubmissionKey(kLocalUser, request->key(), asked.SerializeAsString());
+    if (!key.ok()) {
+      FinishWith(reactor, key.status());
+      return reactor;
+    }
+    auto read = [this, reactor, response, run = *std::move(run), key = *std::move(key)] {
+      if (!key.key.empty()) {
+        absl::StatusOr<SubmissionRow> known = FindSubmission(parts_.store, key);
+        if (!absl::IsNotFound(known.status())) {
+          return FinishWith(reactor, known.ok() ? ReadRepeated(*known, response) : known.status());
+        }
+      }
       absl::StatusOr<event::SubmitRun> submit = parts_.runs.Read(run);
       if (!submit.ok()) return FinishWith(reactor, submit.status());
+      submit->key = key;
       parts_.core.Ask(
           [&submit](RequestId id) {
             submit->request = id;
             return Event(*std::move(submit));
           },
-          [reactor, response](AnswerValue answer) { Answer(reactor, response, std::move(answer)); });
+          [this, reactor, response](AnswerValue answer) { Answer(reactor, response, std::move(answer)); });
     };
     if (!parts_.fetch_workers.Run(std::move(read))) {
       FinishWith(reactor,
@@ -60,13 +78,30 @@ class RunsService : public v1::Runs::CallbackService {
     return RunRequest{spec->repo, spec->ref, spec->trigger, std::string(kLocalUser)};
   }
 
-  static void Answer(grpc::ServerUnaryReactor* reactor, v1::SubmitRunResponse* response, AnswerValue answer) {
+  void Answer(grpc::ServerUnaryReactor* reactor, v1::SubmitRunResponse* response, AnswerValue answer) {
     if (const auto* status = std::get_if<absl::Status>(&answer)) return FinishWith(reactor, *status);
+    if (const auto* known = std::get_if<KnownSubmission>(&answer)) {
+      return FinishOnWorker(parts_.workers, reactor,
+                            [this, response, row = known->row] { return ReadRepeated(row, response); });
+    }
     const SubmittedRun& run = std::get<SubmittedRun>(answer);
     response->set_run(run.run.id.value());
     response->set_commit(run.run.commit);
     for (const JobRow& job : run.jobs) ToProto(job, response->add_jobs());
     FinishWith(reactor, absl::OkStatus());
+  }
+
+  absl::Status ReadRepeated(const SubmissionRow& known, v1::SubmitRunResponse* response) {
+    JobQuery query;
+    query.run = known.run;
+    query.limit = std::numeric_limits<std::uint32_t>::max();
+    ASSIGN_OR_RETURN(const std::vector<JobRow> jobs, parts_.store.ListJobs(query));
+    response->set_run(known.run.value());
+    for (auto job = jobs.rbegin(); job != jobs.rend(); ++job) {
+      response->set_commit(job->commit);
+      ToProto(*job, response->add_jobs());
+    }
+    return absl::OkStatus();
   }
 
   const PeopleParts parts_;

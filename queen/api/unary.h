@@ -20,6 +20,8 @@ inline void FinishOnWorker(Workers& workers, grpc::ServerUnaryReactor* reactor,
   if (!taken) FinishWith(reactor, absl::ResourceExhaustedError("too many requests wait\nnext: try again"));
 }
 
+constexpr std::string_view kLocalUser = "local";  // whoever may use the socket
+
 inline bool IsLocal(const grpc::CallbackServerContext& context) {
   return absl::StartsWith(context.peer(), "unix:");
 }

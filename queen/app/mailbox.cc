@@ -103,6 +103,7 @@ void Mailbox::Append(Effects effects) {
   MoveAll(rows.drones, pending_.rows.drones);
   MoveAll(rows.runs, pending_.rows.runs);
   MoveAll(rows.documents, pending_.rows.documents);
+  MoveAll(rows.submissions, pending_.rows.submissions);
   if (rows.counters) pending_.rows.counters = rows.counters;
   MoveAll(effects.after, pending_.after);
 }

@@ -50,14 +50,20 @@ struct HeldAttempt {
 
 namespace event {
 
+// Two submissions with one key are one, if they ask for the same. "": each is one of its own.
+struct SubmissionKey {
+  std::string key, digest;  // as in SubmissionRow
+};
 struct SubmitJob {
   RequestId request;
   JobDraft draft;
+  SubmissionKey key;
 };
 struct SubmitRun {
   RequestId request;
   RunRow run;
   std::vector<JobDraft> jobs;
+  SubmissionKey key;
 };
 struct CancelJob {
   RequestId request;
@@ -189,6 +195,9 @@ struct SubmittedRun {
   RunRow run;
   std::vector<JobRow> jobs;
 };
+struct KnownSubmission {  // a repeat; nothing was started
+  SubmissionRow row;
+};
 struct Explanations {
   std::vector<std::string> texts;  // one per asked job; "" when it does not wait
 };
@@ -204,7 +213,8 @@ struct FleetView {
   std::vector<DroneView> drones;
   std::uint64_t queued = 0;
 };
-using AnswerValue = std::variant<absl::Status, JobRow, SubmittedRun, Explanations, FleetView>;
+using AnswerValue =
+    std::variant<absl::Status, JobRow, SubmittedRun, KnownSubmission, Explanations, FleetView>;
 
 // ---- effects, to be performed in order after the rows of the step are durable ----
 

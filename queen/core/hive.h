@@ -13,6 +13,7 @@
 #include "queen/core/branch_gate.h"
 #include "queen/core/events.h"
 #include "queen/core/placement.h"
+#include "queen/core/submissions.h"
 
 namespace waggle::queen {
 
@@ -93,6 +94,9 @@ class Hive {
   void On(const event::Tick&);
 
   // hive_jobs.cc
+  // True: it is a repeat, and answered.
+  bool AnswerRepeat(RequestId request, const event::SubmissionKey& key);
+  void Remember(const event::SubmissionKey& key, JobId job, RunId run);
   JobRow& AddJob(JobDraft draft, RunId run);
   void EnterBranch(const JobRow& job);
   void Enqueue(JobRow& job);
@@ -159,6 +163,7 @@ class Hive {
   std::unordered_map<std::string, DroneId> by_identity_, by_name_;
   std::unordered_map<ConnectionId, DroneId> by_connection_;
   std::unordered_map<SessionId, DroneId> by_session_;
+  Submissions submissions_;
   BranchGate branch_gate_;  // of unfinished jobs; those it holds are not known to placement_
   Placement placement_;
   // When something may be due. Lazy: an entry is checked when it comes up and put back if its time moved.

@@ -56,18 +56,38 @@ JobRow& Hive::AddJob(JobDraft draft, RunId run) {
   return job;
 }
 
+bool Hive::AnswerRepeat(RequestId request, const event::SubmissionKey& key) {
+  const SubmissionRow* known = key.key.empty() ? nullptr : submissions_.Find(key.key);
+  if (known == nullptr || planted::Is(planted::kKeyOnlyInStore)) return false;
+  effects_.after.push_back(effect::Answer{request, known->digest == key.digest
+                                                       ? AnswerValue(KnownSubmission{*known})
+                                                       : AnswerValue(KeyConflict(*known))});
+  return true;
+}
+
+void Hive::Remember(const event::SubmissionKey& key, JobId job, RunId run) {
+  if (key.key.empty()) return;
+  SubmissionRow row{key.key, key.digest, job, run, wall_};
+  effects_.rows.submissions.push_back(row);
+  submissions_.Add(std::move(row));
+}
+
 void Hive::On(const event::SubmitJob& e) {
+  if (AnswerRepeat(e.request, e.key)) return;
   JobRow& job = AddJob(e.draft, RunId());
+  Remember(e.key, job.id, RunId());
   effects_.after.push_back(effect::Answer{e.request, job});
 }
 
 void Hive::On(const event::SubmitRun& e) {
+  if (AnswerRepeat(e.request, e.key)) return;
   SubmittedRun answer;
   answer.run = e.run;
   answer.run.id = RunId(++counters_.run);
   answer.run.created = wall_;
   counters_changed_ = true;
   effects_.rows.runs.push_back(answer.run);
+  Remember(e.key, JobId(), answer.run.id);
   for (const JobDraft& draft : e.jobs) answer.jobs.push_back(AddJob(draft, answer.run.id));
   effects_.after.push_back(effect::Answer{e.request, std::move(answer)});
 }

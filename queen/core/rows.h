@@ -80,6 +80,15 @@ struct RunRow {
   WallMillis created = 0;
 };
 
+// What was submitted under a key: a repeat is answered with it. Kept as long as its job or run.
+struct SubmissionRow {
+  std::string key;     // who submitted and the key they gave
+  std::string digest;  // of what was asked; hex
+  JobId job;           // one of the two
+  RunId run;
+  WallMillis created = 0;
+};
+
 // Numbers that only ever grow; persisted with the rows that used them.
 struct Counters {
   std::uint64_t job = 0, run = 0, drone = 0, epoch = 0, session = 0;
@@ -105,10 +114,11 @@ struct WriteBatch {
   std::vector<DroneRow> drones;      // by id
   std::vector<RunRow> runs;
   std::vector<Document> documents;
+  std::vector<SubmissionRow> submissions;  // each key is new
   std::optional<Counters> counters;
   bool empty() const {
     return jobs.empty() && attempts.empty() && drones.empty() && runs.empty() && documents.empty() &&
-           !counters;
+           submissions.empty() && !counters;
   }
 };
 

@@ -26,6 +26,7 @@ class StoreReader {
   virtual absl::StatusOr<AttemptRow> GetAttempt(Epoch epoch) = 0;                   // NotFound
   virtual absl::StatusOr<std::vector<AttemptRow>> ListAttempts(JobId job) = 0;      // oldest first
   virtual absl::StatusOr<std::string> GetDocument(JobId job) = 0;                   // NotFound
+  virtual absl::StatusOr<SubmissionRow> GetSubmission(const std::string& key) = 0;  // NotFound
 };
 
 // The queen's memory. Commit() is called from one thread (the store writer); each call is one durable

@@ -28,8 +28,11 @@ void Simulation::PlanPeople() {
     if (!plan_.job_kept[n]) continue;
     if (job.run == 0) {
       world_.At(job.submit_at, [this, n] { Submit(n); });
+      if (job.repeated_after) world_.At(job.submit_at + *job.repeated_after, [this, n] { Submit(n); });
     } else if (runs.insert(job.run).second) {
-      world_.At(job.submit_at, [this, run = job.run] { SubmitRun(run); });
+      const auto submit = [this, run = job.run] { SubmitRun(run); };
+      world_.At(job.submit_at, submit);
+      if (job.repeated_after) world_.At(job.submit_at + *job.repeated_after, submit);
     }
   }
   for (Nanos at = 3 * kSecond; at < plan_.chaos_end; at += 7 * kSecond) {
@@ -57,14 +60,31 @@ queen::JobDraft Simulation::DraftOf(std::size_t index) const {
 
 void Simulation::Submit(std::size_t index) {
   world_.Note(40, "a person submits job plan ", index);
+  const queen::JobDraft draft = DraftOf(index);
+  // The probe is many jobs of one plan.
+  const bool probe = index + 1 == plan_.jobs.size();
+  const queen::event::SubmissionKey key{probe ? "" : draft.row.name, draft.document};
+  if (const queen::SubmissionRow* stored = FindStored(key.key)) return Submitted(index, stored->job);
   queen_.Ask(
       [&](queen::RequestId id) {
-        return queen::event::SubmitJob{id, DraftOf(index)};
+        return queen::event::SubmitJob{id, draft, key};
       },
       [this, index](const queen::AnswerValue* answer) {
         if (answer == nullptr) return world_.After(kAskAgain, [this, index] { Submit(index); });
         if (const auto* row = std::get_if<queen::JobRow>(answer)) Submitted(index, row->id);
+        if (const auto* known = std::get_if<queen::KnownSubmission>(answer)) {
+          world_.Sometimes(Rare::submission_repeated);
+          Submitted(index, known->row.job);
+        }
       });
+}
+
+// As the API looks before it asks the core.
+const queen::SubmissionRow* Simulation::FindStored(const std::string& key) {
+  auto found = store_.submissions.find(key);
+  if (!queen_.up() || found == store_.submissions.end()) return nullptr;
+  world_.Sometimes(Rare::submission_found_stored);
+  return &found->second;
 }
 
 void Simulation::SubmitRun(std::uint32_t run) {
@@ -78,20 +98,37 @@ void Simulation::SubmitRun(std::uint32_t run) {
     row.repo = drafts.back().row.repo;
     row.branch = drafts.back().row.branch;
   }
+  const queen::event::SubmissionKey key{absl::StrCat("r", run), "a run"};
+  auto submitted = [this, indexes](RunId id) {
+    std::vector<JobId> jobs;
+    for (const auto& [job, stored] : store_.jobs) {
+      if (stored.run == id) jobs.push_back(job);
+    }
+    if (jobs.size() != indexes.size()) return world_.Fail("I10", "a run has other jobs than were submitted");
+    for (std::size_t n = 0; n < indexes.size(); ++n) Submitted(indexes[n], jobs[n]);
+  };
+  if (const queen::SubmissionRow* stored = FindStored(key.key)) return submitted(stored->run);
   queen_.Ask(
       [&](queen::RequestId id) {
-        return queen::event::SubmitRun{id, row, drafts};
+        return queen::event::SubmitRun{id, row, drafts, key};
       },
-      [this, run, indexes](const queen::AnswerValue* answer) {
+      [this, run, submitted](const queen::AnswerValue* answer) {
         if (answer == nullptr) return world_.After(kAskAgain, [this, run] { SubmitRun(run); });
-        const auto* submitted = std::get_if<queen::SubmittedRun>(answer);
-        if (submitted == nullptr) return;
-        for (std::size_t n = 0; n < indexes.size(); ++n) Submitted(indexes[n], submitted->jobs[n].id);
+        if (const auto* fresh = std::get_if<queen::SubmittedRun>(answer)) submitted(fresh->run.id);
+        if (const auto* known = std::get_if<queen::KnownSubmission>(answer)) submitted(known->row.run);
       });
 }
 
 void Simulation::Submitted(std::size_t index, JobId job) {
   oracle_.Answered(job);
+  auto before = jobs_.find(index);
+  if (before != jobs_.end() && index + 1 < plan_.jobs.size()) {
+    if (before->second != job) {
+      world_.Fail("I10", absl::StrCat("job plan ", index, " was submitted with one key and is job ",
+                                      before->second.value(), " and job ", job.value()));
+    }
+    return;
+  }
   jobs_[index] = job;
   plans_[job] = index;
   const JobPlan& plan = plan_.jobs[index];

@@ -34,6 +34,7 @@ JobPlan MakeJob(Random& random, bool any_gpu) {
     steps.back().endless = random.OneIn(2);
   }
   job.watched = random.OneIn(4);
+  if (random.OneIn(4)) job.repeated_after = random.Skewed(kMicro, kMinute);
   return job;
 }
 

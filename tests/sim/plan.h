@@ -56,6 +56,7 @@ struct JobPlan {
   std::optional<Nanos> cancel_after;  // of its submission
   bool cancel_now = false;
   bool watched = false;
+  std::optional<Nanos> repeated_after;  // submitted once more, as if the answer had got lost
 };
 
 // Everything that is decided before a seed runs. Faults and jobs can be taken out one by one: what a shorter

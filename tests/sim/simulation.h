@@ -42,6 +42,7 @@ class Simulation {
   queen::JobDraft DraftOf(std::size_t index) const;
   void Submitted(std::size_t index, JobId job);
   void Cancel(JobId job, bool now);
+  const queen::SubmissionRow* FindStored(const std::string& key);
   void CancelEndless();
   void Watch(std::size_t index);
   void Look(JobId job, View& view);

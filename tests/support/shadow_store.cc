@@ -68,6 +68,11 @@ void ShadowStore::Apply(const WriteBatch& batch) {
   }
   for (const RunRow& row : batch.runs) runs[row.id] = row;
   for (const WriteBatch::Document& document : batch.documents) documents[document.job] = document.bytes;
+  for (const SubmissionRow& row : batch.submissions) {
+    if (!submissions.emplace(row.key, row).second) {
+      problem_(absl::StrCat("a key was stored twice: ", row.key));
+    }
+  }
 }
 
 Snapshot ShadowStore::Load() const {

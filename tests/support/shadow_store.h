@@ -10,7 +10,7 @@ namespace waggle::queen {
 
 // Keeps the rows of each batch as a store would and checks what must hold for every sequence of them: a
 // terminal job row is written once and never changes, states never go backwards, epochs and counters only
-// grow.
+// grow, a key stands for one submission.
 class ShadowStore {
  public:
   // `problem` is called with one sentence for each thing that does not hold.
@@ -24,6 +24,7 @@ class ShadowStore {
   std::map<DroneId, DroneRow> drones;
   std::map<RunId, RunRow> runs;
   std::map<JobId, std::string> documents;
+  std::map<std::string, SubmissionRow> submissions;
   Counters counters;
 
  private:

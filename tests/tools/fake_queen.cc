@@ -33,6 +33,14 @@ struct Shared {
   v1::CancelJobRequest cancel;
   v1::ListJobsRequest list;
   Status refusal;
+  int refusals = 0;  // left
+  std::vector<std::string> keys;
+
+  // Of a submission with this key.
+  Status Take(const std::string& key) {
+    keys.push_back(key);
+    return refusals > 0 && --refusals >= 0 ? refusal : Status::OK;
+  }
   std::string damage;
 };
 
@@ -47,7 +55,7 @@ class RunsService : public v1::Runs::Service {
                 v1::SubmitRunResponse* response) override {
     std::lock_guard lock(shared_.mutex);
     shared_.run = *request;
-    if (!shared_.refusal.ok()) return shared_.refusal;
+    if (Status taken = shared_.Take(request->key()); !taken.ok()) return taken;
     response->set_run(12);
     response->set_commit("1a2b3c4d5e6f7a8b9c0d1a2b3c4d5e6f7a8b9c0d");
     for (const auto& [id, job] : shared_.jobs) {
@@ -66,7 +74,7 @@ class JobsService : public v1::Jobs::Service {
   Status Submit(ServerContext*, const v1::SubmitJobRequest* request, v1::Job* response) override {
     std::lock_guard lock(shared_.mutex);
     shared_.job = *request;
-    if (!shared_.refusal.ok()) return shared_.refusal;
+    if (Status taken = shared_.Take(request->key()); !taken.ok()) return taken;
     *response = shared_.jobs.rbegin()->second;
     return Status::OK;
   }
@@ -223,9 +231,10 @@ void FakeQueen::ScriptWatch(std::uint64_t job, std::vector<v1::WatchEvent> event
   std::lock_guard lock(impl_->shared.mutex);
   impl_->shared.scripts[job].push_back({std::move(events), then});
 }
-void FakeQueen::RefuseSubmit(int code, std::string message) {
+void FakeQueen::RefuseSubmit(int code, std::string message, int times) {
   std::lock_guard lock(impl_->shared.mutex);
   impl_->shared.refusal = Status(static_cast<StatusCode>(code), message);
+  impl_->shared.refusals = times;
 }
 void FakeQueen::Damage(std::string problem) {
   std::lock_guard lock(impl_->shared.mutex);
@@ -234,6 +243,10 @@ void FakeQueen::Damage(std::string problem) {
 std::vector<v1::WatchRequest> FakeQueen::watches() const {
   std::lock_guard lock(impl_->shared.mutex);
   return impl_->shared.watches;
+}
+std::vector<std::string> FakeQueen::keys() const {
+  std::lock_guard lock(impl_->shared.mutex);
+  return impl_->shared.keys;
 }
 v1::SubmitRunRequest FakeQueen::last_run() const {
   std::lock_guard lock(impl_->shared.mutex);

@@ -37,11 +37,12 @@ class FakeQueen {
 
   void PutJob(const v1::Job& job);
   void ScriptWatch(std::uint64_t job, std::vector<v1::WatchEvent> events, Then then = Then::kClose);
-  void RefuseSubmit(int code, std::string message);
+  void RefuseSubmit(int code, std::string message, int times = 1'000'000);
   void Damage(std::string problem);  // what Verify says
 
   const std::string& socket() const { return socket_; }
   std::vector<v1::WatchRequest> watches() const;
+  std::vector<std::string> keys() const;  // of all submissions
   v1::SubmitRunRequest last_run() const;
   v1::SubmitJobRequest last_job() const;
   v1::CancelJobRequest last_cancel() const;

@@ -130,6 +130,20 @@ TEST_F(WaggleSubmitTest, TheQueensRefusalIsShownAsItIs) {
   EXPECT_EQ(Submit({"--watch"}).code, 125);
 }
 
+TEST_F(WaggleSubmitTest, WhatWasNotAnsweredIsSaidAgainUnderTheSameKey) {
+  queen_.RefuseSubmit(grpc::StatusCode::UNAVAILABLE, "the queen stops\nnext: try again", 2);
+  EXPECT_EQ(Submit({}).code, 0);
+  std::vector<std::string> keys = queen_.keys();
+  ASSERT_EQ(keys.size(), 3u);
+  EXPECT_EQ(keys[0].size(), 32u);
+  EXPECT_EQ(keys[1], keys[0]);
+  EXPECT_EQ(keys[2], keys[0]);
+  EXPECT_EQ(Submit({}).code, 0);
+  EXPECT_NE(queen_.keys().back(), keys[0]) << "another submission";
+  EXPECT_EQ(Submit({"--key", "build-7"}).code, 0);
+  EXPECT_EQ(queen_.keys().back(), "build-7");
+}
+
 TEST_F(WaggleSubmitTest, NoRepositoryNoRef) {
   Exit exit = Submit({}, dir_.path());
   EXPECT_EQ(exit.code, 3);

@@ -10,7 +10,9 @@
 #include <chrono>
 #include <cstring>
 #include <filesystem>
+#include <functional>
 #include <string_view>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/limits.h"
@@ -25,6 +27,7 @@ using namespace std::chrono_literals;
 constexpr auto kConnectDeadline = 5s;
 constexpr auto kCallDeadline = 30s;
 constexpr auto kLongCallDeadline = 10min;  // a fetch of the repository, or the reading of a whole log
+constexpr std::chrono::milliseconds kAgainFor = 10s, kAgainFirst = 100ms;
 constexpr int kReceiveBytes = 16 * static_cast<int>(limits::kMiB);
 constexpr std::size_t kSocketPathBytes = sizeof(sockaddr_un::sun_path) - 1;
 
@@ -86,6 +89,16 @@ absl::Status Call(const std::unique_ptr<Stub>& stub,
   return ToAbsl(((*stub).*method)(&context, request, response));
 }
 
+// Repeats a call with a key while the queen stops, starts or is cut off in the middle of it.
+absl::Status Again(const std::function<absl::Status()>& call) {
+  const auto deadline = std::chrono::steady_clock::now() + kAgainFor;
+  for (auto wait = kAgainFirst;; wait *= 2) {
+    absl::Status status = call();
+    if (!absl::IsUnavailable(status) || std::chrono::steady_clock::now() + wait > deadline) return status;
+    std::this_thread::sleep_for(wait);
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const Address& address) {
@@ -114,10 +127,12 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const Address& address) 
 }
 
 absl::Status Client::SubmitRun(const v1::SubmitRunRequest& request, v1::SubmitRunResponse* response) {
-  return Call(v1::Runs::NewStub(channel_), &v1::Runs::Stub::Submit, request, response, kLongCallDeadline);
+  return Again([&] {
+    return Call(v1::Runs::NewStub(channel_), &v1::Runs::Stub::Submit, request, response, kLongCallDeadline);
+  });
 }
 absl::Status Client::SubmitJob(const v1::SubmitJobRequest& request, v1::Job* response) {
-  return Call(v1::Jobs::NewStub(channel_), &v1::Jobs::Stub::Submit, request, response);
+  return Again([&] { return Call(v1::Jobs::NewStub(channel_), &v1::Jobs::Stub::Submit, request, response); });
 }
 absl::Status Client::GetJob(const v1::GetJobRequest& request, v1::Job* response) {
   return Call(v1::Jobs::NewStub(channel_), &v1::Jobs::Stub::Get, request, response);

@@ -157,6 +157,7 @@ class Flags {
     verb->add_option("--repo", o.repo, "Repository (default: the one around the current directory)")
         ->type_name("PATH|URL");
     verb->add_flag("-w,--watch", o.watch, "Follow the output and leave with the result");
+    verb->add_option("--key", o.key, "What was submitted with this key before is not started again");
     verb->add_option("--job", o.job_file, "Submit this job document (JSON; - = standard input)")
         ->type_name("FILE");
     verb->add_option("-m,--message", o.message, "Shown with the run")->type_name("TEXT");

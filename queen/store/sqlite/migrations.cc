@@ -125,8 +125,19 @@ CREATE TABLE quarantine (
 CREATE INDEX quarantine_by_key ON quarantine(table_name, row_key);
 )sql";
 
+constexpr const char* kSubmissions = R"sql(
+CREATE TABLE submissions (
+  key TEXT PRIMARY KEY,
+  digest TEXT NOT NULL,
+  job INTEGER NOT NULL,               -- 0: a run
+  run INTEGER NOT NULL,               -- 0: a job
+  created INTEGER NOT NULL            -- wall milliseconds
+) STRICT, WITHOUT ROWID;
+)sql";
+
 constexpr Migration kMigrations[] = {
     {"first tables", kFirstTables},
+    {"keys of submissions", kSubmissions},
 };
 
 absl::Status NotOurs(const Connection& connection) {

@@ -148,4 +148,16 @@ absl::StatusOr<std::string> ReadDocument(Connection& connection, JobId job) {
   return std::string(statement.Bytes(0));
 }
 
+absl::StatusOr<SubmissionRow> ReadSubmission(Connection& connection, const std::string& key) {
+  ASSIGN_OR_RETURN(Statement statement,
+                   connection.Prepare("SELECT digest,job,run,created FROM submissions WHERE key=?",
+                                      "read table submissions"));
+  statement.BindText(key);
+  ASSIGN_OR_RETURN(bool found, statement.Step());
+  if (!found) return absl::NotFoundError("read table submissions: nothing was submitted under this key");
+  return SubmissionRow{key, std::string(statement.Bytes(0)),
+                       JobId(static_cast<std::uint64_t>(statement.Int(1))),
+                       RunId(static_cast<std::uint64_t>(statement.Int(2))), statement.Int(3)};
+}
+
 }  // namespace waggle::queen::sqlite

@@ -15,5 +15,6 @@ absl::StatusOr<std::vector<JobRow>> ReadJobs(Connection& connection, const JobQu
 absl::StatusOr<AttemptRow> ReadAttempt(Connection& connection, Epoch epoch);
 absl::StatusOr<std::vector<AttemptRow>> ReadAttempts(Connection& connection, JobId job);
 absl::StatusOr<std::string> ReadDocument(Connection& connection, JobId job);
+absl::StatusOr<SubmissionRow> ReadSubmission(Connection& connection, const std::string& key);
 
 }  // namespace waggle::queen::sqlite

@@ -57,7 +57,8 @@ absl::Status UseWriteAheadLog(Connection& connection) {
 std::string Describe(const WriteBatch& batch) {
   return absl::StrCat("batch of ", batch.jobs.size(), " jobs, ", batch.attempts.size(), " attempts, ",
                       batch.drones.size(), " drones, ", batch.runs.size(), " runs, ", batch.documents.size(),
-                      " documents", batch.counters ? ", counters" : "", " was not stored: ");
+                      " documents, ", batch.submissions.size(), " submissions",
+                      batch.counters ? ", counters" : "", " was not stored: ");
 }
 
 // While off, closing the connection leaves the file and its log as they were found.
@@ -84,6 +85,9 @@ class SqliteStore : public Store {
   }
   absl::StatusOr<std::string> GetDocument(JobId job) override {
     return ReadDocument(*readers_->Acquire(), job);
+  }
+  absl::StatusOr<SubmissionRow> GetSubmission(const std::string& key) override {
+    return ReadSubmission(*readers_->Acquire(), key);
   }
 
   absl::StatusOr<Snapshot> Load() override ABSL_LOCKS_EXCLUDED(mu_) {
@@ -117,6 +121,7 @@ class SqliteStore : public Store {
 
   absl::Status Transact(const WriteBatch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status WriteDocument(const WriteBatch::Document& document) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status WriteSubmission(const SubmissionRow& row) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status Checkpoint() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Break(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
@@ -137,6 +142,7 @@ absl::Status SqliteStore::Transact(const WriteBatch& batch) {
     RETURN_IF_ERROR(sqlite::WriteRow<sqlite::DroneTable>(*writer_, row));
   for (const RunRow& row : batch.runs) RETURN_IF_ERROR(sqlite::WriteRow<sqlite::RunTable>(*writer_, row));
   for (const WriteBatch::Document& document : batch.documents) RETURN_IF_ERROR(WriteDocument(document));
+  for (const SubmissionRow& row : batch.submissions) RETURN_IF_ERROR(WriteSubmission(row));
   if (batch.counters) {
     sqlite::CountersRow row;
     row.counters = *batch.counters;
@@ -156,6 +162,24 @@ absl::Status SqliteStore::WriteDocument(const WriteBatch::Document& document) {
   }
   statement.BindInt(static_cast<std::int64_t>(document.job.value()));
   statement.BindBlob(document.bytes);
+  return statement.Run();
+}
+
+// A key that is there already breaks the batch: nothing may be started under it twice.
+absl::Status SqliteStore::WriteSubmission(const SubmissionRow& row) {
+  ASSIGN_OR_RETURN(Statement statement,
+                   writer_->Prepare("INSERT INTO submissions(key,digest,job,run,created) VALUES(?,?,?,?,?)",
+                                    "write table submissions"));
+  statement.BindText(row.key);
+  statement.BindText(row.digest);
+  for (std::uint64_t id : {row.job.value(), row.run.value()}) {
+    if (!std::in_range<std::int64_t>(id)) {
+      statement.Refuse(absl::InvalidArgumentError(
+          absl::StrCat("write table submissions: number ", id, " is above 2^63-1")));
+    }
+    statement.BindInt(static_cast<std::int64_t>(id));
+  }
+  statement.BindInt(row.created);
   return statement.Run();
 }
 

@@ -122,6 +122,8 @@ class HiveTest : public testing::Test {
     EXPECT_EQ(published_.size(), published);
   }
 
+  RequestId NewRequest() { return RequestId(++next_request_); }
+
   HiveConfig config_;
   std::unique_ptr<Hive> hive_;
   ShadowStore store_{[](const std::string& what) { ADD_FAILURE() << what; }};
@@ -143,7 +145,6 @@ class HiveTest : public testing::Test {
 
  private:
   void Perform(const Effects& effects);
-  RequestId NewRequest() { return RequestId(++next_request_); }
   std::uint64_t next_request_ = 0, next_connection_ = 0;
 };
 

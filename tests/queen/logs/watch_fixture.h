@@ -50,6 +50,9 @@ class FakeReader : public StoreReader {
   absl::StatusOr<std::string> GetDocument(JobId) override {
     return absl::UnimplementedError("a watch reads no documents");
   }
+  absl::StatusOr<SubmissionRow> GetSubmission(const std::string&) override {
+    return absl::UnimplementedError("a watch submits nothing");
+  }
 
  private:
   absl::Mutex mutex_;

@@ -107,6 +107,28 @@ TEST_P(StoreContract, EmptyStoreHasNothing) {
   EXPECT_THAT(*attempts, IsEmpty());
 }
 
+TEST_P(StoreContract, AKeyStandsForOneSubmission) {
+  EXPECT_TRUE(absl::IsNotFound(store().GetSubmission("local k").status()));
+  WriteBatch batch;
+  batch.submissions = {{"local k", "digest", JobId(7), RunId(), 1'700'000'000'000},
+                       {"local r", "other", JobId(), RunId(9), 1}};
+  Commit(batch);
+  for (int round = 0; round < 2; ++round) {
+    auto job = store().GetSubmission("local k"), run = store().GetSubmission("local r");
+    ASSERT_TRUE(job.ok() && run.ok()) << job.status() << run.status();
+    EXPECT_EQ(job->digest, "digest");
+    EXPECT_EQ(job->job, JobId(7));
+    EXPECT_EQ(job->created, 1'700'000'000'000);
+    EXPECT_EQ(run->run, RunId(9));
+    EXPECT_FALSE(run->job);
+    Reopen();
+  }
+  batch.submissions = {{"local k", "digest", JobId(8), RunId(), 2}};
+  EXPECT_FALSE(store().Commit(batch).ok()) << "the second is not a repeat to the core";
+  Reopen();
+  EXPECT_EQ(store().GetSubmission("local k")->job, JobId(7));
+}
+
 TEST_P(StoreContract, EmptyBatchIsNothing) {
   EXPECT_TRUE(store().Commit(WriteBatch()).ok());
   EXPECT_TRUE(Load().counters == Counters());

@@ -20,6 +20,7 @@ struct SubmitOptions {
   std::string repo;
   std::string job_file;  // a job document as JSON, "-" = standard input; "" = submit a run
   std::string message;
+  std::string key;  // "" = one of its own
   bool watch = false;
   Prefix prefix = Prefix::kAuto;
 };

@@ -1,3 +1,5 @@
+#include <random>
+
 #include "absl/strings/str_cat.h"
 #include "common/base/clock.h"
 #include "tools/waggle/client.h"
@@ -21,6 +23,23 @@ void FillTrigger(const SubmitOptions& options, v1::Trigger* trigger) {
   if (trigger->source_case() == v1::Trigger::SOURCE_NOT_SET) trigger->mutable_api()->set_app("waggle");
 }
 
+// Every submission has a key, so that one whose answer got lost can be repeated.
+std::string KeyOf(const SubmitOptions& options) {
+  if (!options.key.empty()) return options.key;
+  std::random_device random;
+  std::string key;
+  for (int i = 0; i < 4; ++i) absl::StrAppend(&key, absl::Hex(random(), absl::kZeroPad8));
+  return key;
+}
+
+absl::Status WithKey(const absl::Status& status, const std::string& key) {
+  if (!absl::IsUnavailable(status) && !absl::IsDeadlineExceeded(status)) return status;
+  return absl::Status(
+      status.code(),
+      absl::StrCat(status.message(), "\nshe may have taken it or not\nnext: repeat this with --key ", key,
+                   ", which never starts it twice"));
+}
+
 // Narration goes aside when standard output belongs to the job's bytes.
 Output& Place(Session& session, bool watch) {
   return watch ? session.err : session.out;
@@ -42,9 +61,10 @@ int SubmitDocument(Session& session, const SubmitOptions& options) {
   FillTrigger(options, request.mutable_document()->mutable_trigger());
   absl::StatusOr<Client*> client = session.Connect();
   if (!client.ok()) return session.Fail(client.status());
+  request.set_key(KeyOf(options));
   v1::Job job;
   absl::Status status = (*client)->SubmitJob(request, &job);
-  if (!status.ok()) return session.Fail(status);
+  if (!status.ok()) return session.Fail(WithKey(status, request.key()));
   if (session.options.json) {
     PutJson(session, options, ToJson(job));
   } else if (!session.options.quiet && !options.watch) {
@@ -82,9 +102,10 @@ int SubmitRun(Session& session, const SubmitOptions& options) {
         absl::StrCat("warning: not included: ", Plural(source->changed_files, "changed file"), "\n"));
     session.err.Flush();
   }
+  request.set_key(KeyOf(options));
   v1::SubmitRunResponse run;
   absl::Status status = (*client)->SubmitRun(request, &run);
-  if (!status.ok()) return session.Fail(status);
+  if (!status.ok()) return session.Fail(WithKey(status, request.key()));
   if (session.options.json) {
     PutJson(session, options, ToJson(run));
   } else if (!session.options.quiet) {
