@@ -26,7 +26,9 @@ using RunId = Id<struct RunTag>;          // shown as r and the integer
 using DroneId = Id<struct DroneTag>;      // row id; the identity string of a drone is an attribute
 using Epoch = Id<struct EpochTag>;        // fencing number of an attempt; from the store, only grows
 using SessionId = Id<struct SessionTag>;  // session epoch: one connection period of a drone, only grows
-using Seq = Id<struct SeqTag>;            // position of a record in its attempt: 1, 2, 3, …
+using PeerId = Id<struct PeerTag>;        // who enrolled from another host; the number of its invitation
+using InvitationId = Id<struct InvitationTag>;
+using Seq = Id<struct SeqTag>;  // position of a record in its attempt: 1, 2, 3, …
 
 }  // namespace waggle
 

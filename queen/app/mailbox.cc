@@ -104,6 +104,8 @@ void Mailbox::Append(Effects effects) {
   MoveAll(rows.runs, pending_.rows.runs);
   MoveAll(rows.documents, pending_.rows.documents);
   MoveAll(rows.submissions, pending_.rows.submissions);
+  MoveAll(rows.peers, pending_.rows.peers);
+  MoveAll(rows.invitations, pending_.rows.invitations);
   if (rows.counters) pending_.rows.counters = rows.counters;
   MoveAll(effects.after, pending_.after);
 }

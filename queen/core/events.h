@@ -78,8 +78,27 @@ struct Explain {  // why do these jobs wait?
 struct ListFleet {
   RequestId request;
 };
+struct Invite {
+  RequestId request;
+  InvitationRow invitation;  // id and created are the core's
+};
+struct Enrol {
+  RequestId request;
+  std::string hash;  // of the invitation's token
+  std::string key;   // of the certificate that is asked for
+  std::string name;  // what it would like to be called
+};
+struct Revoke {
+  RequestId request;
+  PeerKind kind = PeerKind::kDrone;
+  std::string name;
+};
+struct ListPeers {
+  RequestId request;
+};
 struct Hello {
   ConnectionId connection;
+  // Of who is local what it says; of another host the key of its certificate.
   std::string identity, name, host, version;
   bool local = false;  // came over the queen's own socket
   Epoch highest_epoch;
@@ -140,9 +159,10 @@ struct Tick {};  // a wake-up that was asked for is due
 }  // namespace event
 
 using Event = std::variant<event::SubmitJob, event::SubmitRun, event::CancelJob, event::Explain,
-                           event::ListFleet, event::Hello, event::Disconnected, event::Info, event::Heartbeat,
-                           event::Accept, event::Reject, event::Status, event::ShimLost, event::Alive,
-                           event::Trespass, event::LogComplete, event::Tick>;
+                           event::ListFleet, event::Invite, event::Enrol, event::Revoke, event::ListPeers,
+                           event::Hello, event::Disconnected, event::Info, event::Heartbeat, event::Accept,
+                           event::Reject, event::Status, event::ShimLost, event::Alive, event::Trespass,
+                           event::LogComplete, event::Tick>;
 
 // ---- messages to a drone ----
 
@@ -213,8 +233,12 @@ struct FleetView {
   std::vector<DroneView> drones;
   std::uint64_t queued = 0;
 };
-using AnswerValue =
-    std::variant<absl::Status, JobRow, SubmittedRun, KnownSubmission, Explanations, FleetView>;
+struct PeerList {
+  std::vector<PeerRow> peers;
+  std::vector<InvitationRow> open;
+};
+using AnswerValue = std::variant<absl::Status, JobRow, SubmittedRun, KnownSubmission, Explanations, FleetView,
+                                 PeerRow, InvitationRow, PeerList>;
 
 // ---- effects, to be performed in order after the rows of the step are durable ----
 
@@ -255,11 +279,14 @@ struct CloseLog {  // nobody writes to it any more
 struct EndSession {  // bulk streams of this session must end
   SessionId session;
 };
+struct EndPeer {  // nothing that came with a certificate of this key goes on
+  std::string key;
+};
 
 }  // namespace effect
 
 using Effect = std::variant<effect::Send, effect::Close, effect::Answer, effect::Publish, effect::OpenLog,
-                            effect::SealLog, effect::CloseLog, effect::EndSession>;
+                            effect::SealLog, effect::CloseLog, effect::EndSession, effect::EndPeer>;
 
 struct Effects {
   WriteBatch rows;

@@ -6,7 +6,8 @@
 
 namespace waggle::queen {
 
-Hive::Hive(HiveConfig config, Snapshot snapshot, Time now) : config_(config), counters_(snapshot.counters) {
+Hive::Hive(HiveConfig config, Snapshot snapshot, Time now)
+    : config_(config), counters_(snapshot.counters), access_(snapshot.peers, snapshot.invitations) {
   for (DroneRow& row : snapshot.drones) {
     Drone& drone = drones_[row.id];
     drone.row = std::move(row);
@@ -148,7 +149,7 @@ void Hive::CheckDeadlines() {
     if (drone.last_heard + config_.LostAfter() > now_) {
       CheckLeaseLater(drone);
     } else {
-      LoseDrone(drone);
+      LoseDrone(drone, LastSeen(drone));
     }
   }
 }

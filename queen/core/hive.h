@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/base/limits.h"
+#include "queen/core/access.h"
 #include "queen/core/branch_gate.h"
 #include "queen/core/events.h"
 #include "queen/core/placement.h"
@@ -80,6 +81,10 @@ class Hive {
   void On(const event::CancelJob&);
   void On(const event::Explain&);
   void On(const event::ListFleet&);
+  void On(const event::Invite&);
+  void On(const event::Enrol&);
+  void On(const event::Revoke&);
+  void On(const event::ListPeers&);
   void On(const event::Hello&);
   void On(const event::Disconnected&);
   void On(const event::Info&);
@@ -131,6 +136,9 @@ class Hive {
   void Avoid(Drone& drone, Duration at_first);
   void CloseSession(Drone& drone, absl::Status why);
   Drone* FindOrAddDrone(const event::Hello& hello);
+  absl::Status CheckPeer(const event::Hello& hello) const;
+  // The labels that count: what the operator gave, and what it says of itself beyond that.
+  std::map<std::string, std::string> LabelsOf(const Drone& drone) const;
   void OpenSession(Drone& drone, const event::Hello& hello);
   static void TakeInfo(Drone& drone, const DroneInfo& info);
   // After the Welcome: what the Hello said of an attempt that goes on.
@@ -141,7 +149,7 @@ class Hive {
   void UpdatePlacement(Drone& drone);
   void Heard(Drone& drone);
   void CheckLeaseLater(Drone& drone);
-  void LoseDrone(Drone& drone);
+  void LoseDrone(Drone& drone, std::string_view why);
   void StartLeasesAnew();
   void CheckDeadlines();
   void CheckAttempt(Attempt& attempt);
@@ -164,6 +172,7 @@ class Hive {
   std::unordered_map<ConnectionId, DroneId> by_connection_;
   std::unordered_map<SessionId, DroneId> by_session_;
   Submissions submissions_;
+  Access access_;
   BranchGate branch_gate_;  // of unfinished jobs; those it holds are not known to placement_
   Placement placement_;
   // When something may be due. Lazy: an entry is checked when it comes up and put back if its time moved.

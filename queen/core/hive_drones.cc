@@ -92,11 +92,40 @@ std::string Hive::LastSeen(const Drone& drone) const {
   return absl::StrCat("last heard of ", seconds, " s ago");
 }
 
+absl::Status Hive::CheckPeer(const event::Hello& e) const {
+  if (e.local) return absl::OkStatus();
+  const PeerRow* peer = access_.Find(e.identity);
+  if (peer == nullptr || peer->kind != PeerKind::kDrone) {
+    return absl::PermissionDeniedError(
+        "this certificate is not of a drone that may work here\nnext: enrol with a new invitation");
+  }
+  if (peer->name != e.name) {
+    return absl::PermissionDeniedError(absl::StrCat("this drone is enrolled as ", peer->name, ", not as ",
+                                                    e.name, "\nnext: start it without --name"));
+  }
+  return absl::OkStatus();
+}
+
+std::map<std::string, std::string> Hive::LabelsOf(const Drone& drone) const {
+  const PeerRow* peer = drone.local ? nullptr : access_.Find(drone.row.identity);
+  if (peer == nullptr) return drone.row.labels;
+  std::map<std::string, std::string> labels = peer->labels;
+  for (const auto& [label, value] : drone.row.labels) {
+    if (!access_.IsGiven(label)) labels.emplace(label, value);
+  }
+  return labels;
+}
+
 Hive::Drone* Hive::FindOrAddDrone(const event::Hello& e) {
   auto refuse = [&](std::string why) {
     effects_.after.push_back(effect::Close{e.connection, absl::FailedPreconditionError(why)});
     return nullptr;
   };
+  absl::Status peer = CheckPeer(e);
+  if (!peer.ok()) {
+    effects_.after.push_back(effect::Close{e.connection, std::move(peer)});
+    return nullptr;
+  }
   auto known = by_identity_.find(e.identity);
   auto named = by_name_.find(e.name);
   if (named != by_name_.end() && (known == by_identity_.end() || named->second != known->second)) {
@@ -247,7 +276,7 @@ void Hive::UpdatePlacement(Drone& drone) {
   bool avoided = drone.avoided_until && now_ < *drone.avoided_until;
   placement_.SetDrone(drone.row.id,
                       DroneFacts{drone.row.name, drone.row.speed, avoided ? 0 : drone.row.capacity, used,
-                                 drone.local, drone.row.labels, drone.row.plugins});
+                                 drone.local, LabelsOf(drone), drone.row.plugins});
 }
 
 void Hive::On(const event::Disconnected& e) {
@@ -257,7 +286,7 @@ void Hive::On(const event::Disconnected& e) {
   drone->connection = ConnectionId();
   drone->row.last_seen = wall_;
   placement_.RemoveDrone(drone->row.id);  // no new work; what it holds keeps its lease
-  if (planted::Is(planted::kLostOnDisconnect)) LoseDrone(*drone);
+  if (planted::Is(planted::kLostOnDisconnect)) LoseDrone(*drone, "its connection ended");
   Save(drone->row);
 }
 
@@ -373,7 +402,7 @@ void Hive::On(const event::ShimLost& e) {
          e.detail.empty() ? std::string(kShimDied) : e.detail, e.last_seq);
 }
 
-void Hive::LoseDrone(Drone& drone) {
+void Hive::LoseDrone(Drone& drone, std::string_view why) {
   if (drone.lost) return;
   drone.lost = true;
   if (drone.connection) {
@@ -387,7 +416,7 @@ void Hive::LoseDrone(Drone& drone) {
   std::set<Epoch> held = drone.attempts;
   for (Epoch epoch : held) {
     GiveUp(attempts_.at(epoch), Reason::kDroneLost,
-           absl::StrCat(drone.row.name, " was lost, ", LastSeen(drone)), 0);
+           absl::StrCat(drone.row.name, " was lost, ", absl::string_view(why.data(), why.size())), 0);
   }
 }
 

@@ -80,6 +80,28 @@ struct RunRow {
   WallMillis created = 0;
 };
 
+enum class PeerKind : std::uint8_t { kDrone = 1, kUser = 2 };
+
+// A drone or person on another host, known by the key of the certificate it was given.
+struct PeerRow {
+  PeerId id;
+  std::string key;  // SHA-256 of its public key, 64 hex digits
+  PeerKind kind = PeerKind::kDrone;
+  std::string name;                           // unique among those of a kind that are not revoked
+  std::map<std::string, std::string> labels;  // given by the operator
+  WallMillis enrolled = 0, revoked = 0;
+};
+
+struct InvitationRow {
+  InvitationId id;
+  std::string hash;  // of its token, which is nowhere kept; 64 hex digits
+  PeerKind kind = PeerKind::kDrone;
+  std::string name;  // "": whoever enrols chooses one
+  std::map<std::string, std::string> labels;
+  WallMillis created = 0, expires = 0, used = 0;
+  std::string used_by;  // key of the peer it made
+};
+
 // What was submitted under a key: a repeat is answered with it. Kept as long as its job or run.
 struct SubmissionRow {
   std::string key;     // who submitted and the key they gave
@@ -91,7 +113,7 @@ struct SubmissionRow {
 
 // Numbers that only ever grow; persisted with the rows that used them.
 struct Counters {
-  std::uint64_t job = 0, run = 0, drone = 0, epoch = 0, session = 0;
+  std::uint64_t job = 0, run = 0, drone = 0, epoch = 0, session = 0, peer = 0;
 };
 
 // Everything the core needs to go on after a restart: all unfinished jobs with their current attempts, and
@@ -101,6 +123,8 @@ struct Snapshot {
   std::vector<JobRow> jobs;          // unfinished ones
   std::vector<AttemptRow> attempts;  // the current ones of those jobs, and any with an open log
   std::vector<DroneRow> drones;
+  std::vector<PeerRow> peers;
+  std::vector<InvitationRow> invitations;
 };
 
 // The rows of one batch of core steps: all of it is stored, or nothing.
@@ -113,12 +137,14 @@ struct WriteBatch {
   std::vector<AttemptRow> attempts;  // by epoch
   std::vector<DroneRow> drones;      // by id
   std::vector<RunRow> runs;
+  std::vector<PeerRow> peers;              // by id
+  std::vector<InvitationRow> invitations;  // by id
   std::vector<Document> documents;
   std::vector<SubmissionRow> submissions;  // each key is new
   std::optional<Counters> counters;
   bool empty() const {
     return jobs.empty() && attempts.empty() && drones.empty() && runs.empty() && documents.empty() &&
-           submissions.empty() && !counters;
+           peers.empty() && invitations.empty() && submissions.empty() && !counters;
   }
 };
 

@@ -99,6 +99,8 @@ void QueenHost::Append(queen::Effects effects) {
   MoveAll(rows.runs, pending_.rows.runs);
   MoveAll(rows.documents, pending_.rows.documents);
   MoveAll(rows.submissions, pending_.rows.submissions);
+  MoveAll(rows.peers, pending_.rows.peers);
+  MoveAll(rows.invitations, pending_.rows.invitations);
   if (rows.counters) pending_.rows.counters = rows.counters;
   MoveAll(effects.after, pending_.after);
 }

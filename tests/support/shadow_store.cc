@@ -21,7 +21,7 @@ void ShadowStore::Check(bool holds, const char* what, std::uint64_t number) {
 
 void ShadowStore::Take(const Counters& c) {
   const bool grow = c.job >= counters.job && c.run >= counters.run && c.drone >= counters.drone &&
-                    c.epoch >= counters.epoch && c.session >= counters.session;
+                    c.epoch >= counters.epoch && c.session >= counters.session && c.peer >= counters.peer;
   Check(grow, "a counter went backwards; the epoch's is now", c.epoch);
   counters = c;
 }
@@ -67,6 +67,17 @@ void ShadowStore::Apply(const WriteBatch& batch) {
     drones[row.id] = row;
   }
   for (const RunRow& row : batch.runs) runs[row.id] = row;
+  for (const PeerRow& row : batch.peers) {
+    auto before = peers.find(row.id);
+    Check(before == peers.end() || before->second.revoked == 0, "a revoked peer was written again",
+          row.id.value());
+    peers[row.id] = row;
+  }
+  for (const InvitationRow& row : batch.invitations) {
+    Check(row.id.value() <= counters.peer, "an invitation is stored without the counter that gave its number",
+          row.id.value());
+    invitations[row.id] = row;
+  }
   for (const WriteBatch::Document& document : batch.documents) documents[document.job] = document.bytes;
   for (const SubmissionRow& row : batch.submissions) {
     if (!submissions.emplace(row.key, row).second) {
@@ -88,6 +99,8 @@ Snapshot ShadowStore::Load() const {
     if (current.contains(epoch) || !row.log_closed) snapshot.attempts.push_back(row);
   }
   for (const auto& [id, row] : drones) snapshot.drones.push_back(row);
+  for (const auto& [id, row] : peers) snapshot.peers.push_back(row);
+  for (const auto& [id, row] : invitations) snapshot.invitations.push_back(row);
   return snapshot;
 }
 

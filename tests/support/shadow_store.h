@@ -25,6 +25,8 @@ class ShadowStore {
   std::map<RunId, RunRow> runs;
   std::map<JobId, std::string> documents;
   std::map<std::string, SubmissionRow> submissions;
+  std::map<PeerId, PeerRow> peers;
+  std::map<InvitationId, InvitationRow> invitations;
   Counters counters;
 
  private:

@@ -69,6 +69,7 @@ absl::StatusOr<Counters> LoadCounters(Connection& connection, std::vector<BadRow
   RETURN_IF_ERROR(RaiseTo(connection, LargestSql("drones", "id"), &counters.drone));
   RETURN_IF_ERROR(RaiseTo(connection, LargestSql("attempts", "epoch"), &counters.epoch));
   RETURN_IF_ERROR(RaiseTo(connection, "SELECT max(session) FROM drones", &counters.session));
+  RETURN_IF_ERROR(RaiseTo(connection, LargestSql("invitations", "id"), &counters.peer));
   return counters;
 }
 
@@ -88,6 +89,12 @@ absl::StatusOr<Snapshot> LoadSnapshot(Connection& connection) {
   RETURN_IF_ERROR(Select<DroneTable>(
       connection, absl::StrCat("SELECT ", Columns<DroneTable>(), " FROM drones ORDER BY id"),
       &snapshot.drones, &bad));
+  RETURN_IF_ERROR(Select<PeerTable>(connection,
+                                    absl::StrCat("SELECT ", Columns<PeerTable>(), " FROM peers ORDER BY id"),
+                                    &snapshot.peers, &bad));
+  RETURN_IF_ERROR(Select<InvitationTable>(
+      connection, absl::StrCat("SELECT ", Columns<InvitationTable>(), " FROM invitations ORDER BY id"),
+      &snapshot.invitations, &bad));
   absl::Status moved = MoveToQuarantine(connection, bad);
   if (!moved.ok() && !absl::IsResourceExhausted(moved)) return moved;
   return snapshot;

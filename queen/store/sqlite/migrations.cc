@@ -135,9 +135,34 @@ CREATE TABLE submissions (
 ) STRICT, WITHOUT ROWID;
 )sql";
 
+constexpr const char* kPeers = R"sql(
+CREATE TABLE peers (
+  id INTEGER PRIMARY KEY,
+  key TEXT NOT NULL,                  -- SHA-256 of the public key, hex
+  kind INTEGER NOT NULL,              -- 1 drone, 2 user
+  name TEXT NOT NULL,
+  labels TEXT NOT NULL,               -- JSON object of strings
+  enrolled INTEGER NOT NULL,
+  revoked INTEGER NOT NULL            -- 0: not
+) STRICT;
+CREATE TABLE invitations (
+  id INTEGER PRIMARY KEY,
+  hash TEXT NOT NULL,                 -- SHA-256 of the token, hex
+  kind INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  labels TEXT NOT NULL,
+  created INTEGER NOT NULL,
+  expires INTEGER NOT NULL,
+  used INTEGER NOT NULL,              -- 0: not yet
+  used_by TEXT NOT NULL
+) STRICT;
+ALTER TABLE counters ADD COLUMN peer INTEGER NOT NULL DEFAULT 0;
+)sql";
+
 constexpr Migration kMigrations[] = {
     {"first tables", kFirstTables},
     {"keys of submissions", kSubmissions},
+    {"peers and invitations", kPeers},
 };
 
 absl::Status NotOurs(const Connection& connection) {

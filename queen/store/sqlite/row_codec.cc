@@ -30,6 +30,9 @@ bool Known(JobType type) {
 bool Known(JobState state) {
   return !Name(state).empty() && Name(state) != "?";
 }
+bool Known(PeerKind kind) {
+  return kind == PeerKind::kDrone || kind == PeerKind::kUser;
+}
 bool Known(Reason reason) {
   return Name(reason) != "?";
 }
@@ -256,6 +259,8 @@ WAGGLE_INSTANTIATE(JobTable);
 WAGGLE_INSTANTIATE(AttemptTable);
 WAGGLE_INSTANTIATE(DroneTable);
 WAGGLE_INSTANTIATE(RunTable);
+WAGGLE_INSTANTIATE(PeerTable);
+WAGGLE_INSTANTIATE(InvitationTable);
 WAGGLE_INSTANTIATE(CountersTable);
 #undef WAGGLE_INSTANTIATE
 

@@ -115,6 +115,42 @@ struct RunTable {
   }
 };
 
+struct PeerTable {
+  using Row = PeerRow;
+  static constexpr const char* kName = "peers";
+  static constexpr const char* kNoun = "peer";
+  static constexpr const char* kKey = "id";
+  template <typename Visitor, typename R>
+  static void Fields(Visitor& v, R& r) {
+    v("id", r.id);
+    v("key", r.key);
+    v("kind", r.kind);
+    v("name", r.name);
+    v("labels", r.labels);
+    v("enrolled", r.enrolled);
+    v("revoked", r.revoked);
+  }
+};
+
+struct InvitationTable {
+  using Row = InvitationRow;
+  static constexpr const char* kName = "invitations";
+  static constexpr const char* kNoun = "invitation";
+  static constexpr const char* kKey = "id";
+  template <typename Visitor, typename R>
+  static void Fields(Visitor& v, R& r) {
+    v("id", r.id);
+    v("hash", r.hash);
+    v("kind", r.kind);
+    v("name", r.name);
+    v("labels", r.labels);
+    v("created", r.created);
+    v("expires", r.expires);
+    v("used", r.used);
+    v("used_by", r.used_by);
+  }
+};
+
 // A table of one row, so that a commit writes all counters with one statement.
 struct CountersRow {
   JobId id{1};
@@ -134,6 +170,7 @@ struct CountersTable {
     v("drone", r.counters.drone);
     v("epoch", r.counters.epoch);
     v("session", r.counters.session);
+    v("peer", r.counters.peer);
   }
 };
 

@@ -130,6 +130,20 @@ event::Hello HiveTest::HelloOf(const std::string& name, std::uint32_t capacity, 
   return hello;
 }
 
+void HiveTest::EnrolDrone(const std::string& name, std::map<std::string, std::string> labels) {
+  drones_[name].identity = "key of " + name;
+  drones_[name].local = false;
+  InvitationRow invitation;
+  invitation.hash = "hash of " + name;
+  invitation.name = name;
+  invitation.labels = std::move(labels);
+  invitation.expires = wall_ + 1000;
+  Step(event::Invite{NewRequest(), invitation});
+  event::Enrol enrol{NewRequest(), "hash of " + name, "key of " + name, ""};
+  Step(enrol);
+  EXPECT_EQ(AnswerTo<PeerRow>(enrol.request).name, name);
+}
+
 void HiveTest::SayHello(const std::string& name, event::Hello hello) {
   FakeDrone& drone = drones_[name];
   hello.connection = drone.connection = ConnectionId(++next_connection_);

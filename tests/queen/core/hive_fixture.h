@@ -35,7 +35,7 @@ class HiveTest : public testing::Test {
     std::string identity, host = "host-1";
     ConnectionId connection;
     SessionId session;
-    bool local = false;
+    bool local = true;
   };
 
   void SetUp() override { Boot(Snapshot{}); }
@@ -53,6 +53,8 @@ class HiveTest : public testing::Test {
   void DroneUp(const std::string& drone, std::uint32_t capacity = 1, double speed = 1);
   void DroneUp(const std::string& drone, std::uint32_t capacity, const std::vector<HeldAttempt>& held);
   void SayHello(const std::string& drone, event::Hello hello);
+  // From now on it is on another host, with these labels from the operator.
+  void EnrolDrone(const std::string& drone, std::map<std::string, std::string> labels = {});
   void Disconnect(const std::string& drone);
   void Heartbeat(const std::string& drone);
   void Accept(const std::string& job);

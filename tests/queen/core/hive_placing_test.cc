@@ -86,10 +86,10 @@ TEST_F(HivePlacing, ANeededLabelIsMatchedAndNamed) {
 TEST_F(HivePlacing, PluginsAndLocalOnly) {
   Submit("npm", {.plugins = {"npm"}});
   Submit("local", {.local_only = true});
+  EnrolDrone("d1");
   DroneUp("d1", 5);
   ExpectQueued("npm");
   ExpectQueued("local");
-  drones_["d2"].local = true;
   event::Hello hello = HelloOf("d2", 5, 1);
   hello.info->plugins["npm"] = "1.0";
   SayHello("d2", hello);

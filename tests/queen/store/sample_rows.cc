@@ -50,8 +50,8 @@ auto Tie(const RunRow& r) {
 }
 
 auto Tie(const Counters& c) {
-  const auto& [job, run, drone, epoch, session] = c;
-  return std::tie(job, run, drone, epoch, session);
+  const auto& [job, run, drone, epoch, session, peer] = c;
+  return std::tie(job, run, drone, epoch, session, peer);
 }
 
 std::string Word(const char* word, std::uint64_t n) {
