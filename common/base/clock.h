@@ -18,7 +18,8 @@ struct BootClock {
 using Time = BootClock::time_point;
 using Duration = std::chrono::nanoseconds;
 
-// Wall time in milliseconds since the Unix epoch. Only ever shown; no decision depends on it. 0 = not known.
+// Wall time in milliseconds since the Unix epoch. Only ever shown; no decision depends on it but how long
+// certificates and invitations are valid. 0 = not known.
 using WallMillis = std::int64_t;
 WallMillis WallNow();
 

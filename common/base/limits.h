@@ -86,4 +86,8 @@ inline constexpr int kPipelineNodes = 10'000;
 inline constexpr int kPipelineJobs = 1'000;
 inline constexpr std::size_t kConfigFiles = 256;  // drop-ins of one program
 
+// Keys, certificates and requests, as PEM text; ours have less than 1 KiB, a queen of many names the most.
+inline constexpr std::size_t kPemBytes = 8 * kKiB;
+inline constexpr std::size_t kQueenNames = 16;  // of 253 bytes each they still fit in kPemBytes
+
 }  // namespace waggle::limits
