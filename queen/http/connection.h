@@ -47,7 +47,7 @@ class Connection {
   virtual void Abort() = 0;  // ends it now
 };
 
-// `socket` is a connected one that does not block. `place` and `gone` go with the connection. Null: the
+// `socket` is a connected one that does not block. `place` is held as long as the connection lives. Null: the
 // kernel or OpenSSL has no room for it.
 std::shared_ptr<Connection> MakeConnection(const Surroundings& surroundings, boost::asio::ssl::context& tls,
                                            UniqueFd socket, bool ipv6, std::string peer,

@@ -67,6 +67,23 @@ TEST(Certificate, WithoutNamesOrRoleIsRead) {
   EXPECT_THAT(read.names(), ElementsAre());
 }
 
+// OpenSSL has softer answers for old or half-filled certificates; an authority of ours says it outright.
+TEST(Certificate, OnlyAnExplicitAuthorityIsOne) {
+  const auto is_authority = [](const std::function<void(X509*)>& change) {
+    return Certificate::FromPem(test::ForgeSelfSigned(test::MakeP256().get(), "a", change))
+        .value()
+        .is_authority();
+  };
+  EXPECT_TRUE(is_authority([](X509* x) { test::AddExtension(x, "basicConstraints", "critical,CA:TRUE"); }));
+  EXPECT_FALSE(is_authority([](X509* x) { test::AddExtension(x, "basicConstraints", "critical,CA:FALSE"); }));
+  EXPECT_FALSE(is_authority([](X509* x) { test::AddExtension(x, "keyUsage", "critical,keyCertSign"); }));
+  EXPECT_FALSE(is_authority([](X509* x) { X509_set_version(x, X509_VERSION_1); }));
+  EXPECT_FALSE(is_authority([](X509* x) {
+    test::AddExtension(x, "basicConstraints", "critical,CA:TRUE");
+    test::AddExtension(x, "keyUsage", "critical,digitalSignature");
+  }));
+}
+
 TEST(Certificate, TimesOfEveryFormAreRead) {
   const auto with = [](const char* time) {
     return Certificate::FromPem(test::ForgeSelfSigned(test::MakeP256().get(), "a",

@@ -222,13 +222,30 @@ TEST_F(Handshake, ACertificateOfOursThatIsForServersOnlyIsNoClient) {
 
 // TLS lets any certificate of the authority in: the role is for Verify to tell.
 TEST_F(Handshake, AClientOfAnotherRoleIsToldByVerify) {
-  for (const End& client : {Queen(ours_)}) {
-    const Outcome outcome = Shake(client, Queen(ours_));
-    ASSERT_TRUE(outcome.server);
-    const Certificate peer = Certificate::FromPem(outcome.peer).value();
-    EXPECT_EQ(Verify(peer, ours_.certificate(), {Role::kDrone, Role::kUser}, kNow).code(),
-              absl::StatusCode::kPermissionDenied);
+  const Outcome outcome = Shake(Queen(ours_), Queen(ours_));
+  ASSERT_TRUE(outcome.server);
+  const Certificate peer = Certificate::FromPem(outcome.peer).value();
+  EXPECT_EQ(Verify(peer, ours_.certificate(), {Role::kDrone, Role::kUser}, kNow).code(),
+            absl::StatusCode::kPermissionDenied);
+}
+
+TEST_F(Handshake, PlainTextIsRefused) {
+  const Context context = MakeContext(Queen(ours_), true, kNow);
+  for (const std::string& words :
+       {std::string("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), std::string("GET / HTTP/1.1\r\n\r\n"),
+        std::string(600, '\0'), std::string(600, '\x16')}) {
+    const Connection server(SSL_new(context.get()));
+    BIO* in = BIO_new(BIO_s_mem());
+    BIO_write(in, words.data(), static_cast<int>(words.size()));
+    SSL_set_bio(server.get(), in, BIO_new(BIO_s_mem()));
+    SSL_set_accept_state(server.get());
+    bool done = false;
+    std::string error;
+    EXPECT_TRUE(Step(server.get(), &done, &error));
+    EXPECT_FALSE(done);
+    EXPECT_NE(error, "");
   }
+  ERR_clear_error();
 }
 
 TEST_F(Handshake, OlderTlsIsRefused) {
