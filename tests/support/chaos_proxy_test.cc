@@ -1,4 +1,5 @@
 // The proxy over real sockets: it changes nothing unless told to, and does exactly the harm it is told to do.
+// Long because every fault is tried over Unix sockets and TCP with one fixture.
 #include "tests/support/chaos_proxy.h"
 
 #include <errno.h>

@@ -30,6 +30,8 @@ class NetNamespace {
   const std::string& host_ip() const { return host_ip_; }
   const std::string& inner_ip() const { return inner_ip_; }
 
+  const std::string& cable() const { return cable_; }  // the interface on the host
+
   // Calls it on this thread, which is inside meanwhile: sockets it opens, processes and threads it starts are
   // there for ever. Unix sockets in the file system work across namespaces.
   void Inside(const std::function<void()>& what);
@@ -49,7 +51,7 @@ class NetNamespace {
   absl::Status SetHole(From from, bool hole);
 
   UniqueFd home_, inner_;           // the two namespaces
-  std::string cable_;               // the interface here; the one inside is called eth0
+  std::string cable_;               // the other end, inside, is called eth0
   std::string host_ip_, inner_ip_;  // dotted
   std::string host_mac_, inner_mac_;
 };
