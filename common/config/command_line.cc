@@ -152,27 +152,34 @@ int Show(const Program& program, const Given& given, bool origin) {
              : Fail(exit_code::kRuntimeFailure, absl::UnknownError("cannot write the settings"));
 }
 
-int Serve(const Program& program, const Given& given, const std::function<int(const Settings&)>& serve) {
+// `keys`: what must be set; nullptr: everything that has no default.
+int Run(const Program& program, const Given& given, const std::vector<std::string_view>* keys,
+        const std::function<int(const Settings&)>& run) {
   Sources sources = SystemSources(program);
   sources.flags = given.flags;
   sources.file = given.file;
-  sources.closing = absl::StrCat("the ", View(program.name), " was not started");
+  sources.closing = keys == nullptr ? absl::StrCat("the ", View(program.name), " was not started")
+                                    : std::string("nothing was done");
   absl::StatusOr<Settings> settings = Settings::Load(program, sources);
   absl::Status status = settings.status();
-  if (status.ok()) status = settings->RequireAll();
+  if (status.ok()) status = keys == nullptr ? settings->RequireAll() : settings->Require(*keys);
   if (!status.ok())
     return Fail(absl::IsInvalidArgument(status) ? exit_code::kUsage : exit_code::kBadConfig, status);
-  return serve(*settings);
+  return run(*settings);
 }
 
 }  // namespace
 
-void AddFlags(const Program& program, CLI::App& app, Given* given) {
+namespace {
+
+void AddFlags(const Program& program, const std::vector<std::string_view>* names, CLI::App& app,
+              Given* given) {
   app.add_option(
          "--config", given->file,
          program.daemon ? "Read this file too, over those in /etc" : "Read this file in place of your own")
       ->type_name("FILE");
   for (const Key& key : program.keys) {
+    if (names != nullptr && std::find(names->begin(), names->end(), key.name) == names->end()) continue;
     CLI::Option* option = nullptr;
     if (std::holds_alternative<Entries>(key.rule)) {
       option = app.add_option_function<std::vector<std::string>>(
@@ -191,6 +198,12 @@ void AddFlags(const Program& program, CLI::App& app, Given* given) {
   }
 }
 
+}  // namespace
+
+void AddFlags(const Program& program, CLI::App& app, Given* given) {
+  AddFlags(program, nullptr, app, given);
+}
+
 std::string UsageMessage(const CLI::App& root, const CLI::ParseError& error) {
   const CLI::App& at = Reached(root);
   const std::string extra = Extra(at, root.remaining(/*recurse=*/true));
@@ -203,7 +216,7 @@ int Fail(int code, const absl::Status& status) {
 }
 
 int RunDaemon(const Program& program, const DaemonWords& words, int argc, char** argv,
-              const std::function<int(const Settings&)>& serve) {
+              const std::function<int(const Settings&)>& serve, const std::vector<Verb>& verbs) {
   // The packaged Abseil has the detector of debug builds on: a shared table and its lock at every lock taken.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   CLI::App app(absl::StrCat(View(words.what), "\n\nExample: ", View(words.example)),
@@ -221,6 +234,12 @@ int RunDaemon(const Program& program, const DaemonWords& words, int argc, char**
   AddFlags(program, *show, &given);
   show->add_flag("--origin", origin, "Also where each value comes from");
   CLI::App* keys = config->add_subcommand("keys", "Every setting: its key, flag, variable, kind and default");
+  std::vector<CLI::App*> others;
+  for (const Verb& verb : verbs) {
+    others.push_back(app.add_subcommand(std::string(verb.name), std::string(verb.help)));
+    AddFlags(program, &verb.keys, *others.back(), &given);
+    verb.add(*others.back());
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help_or_version) {
@@ -230,7 +249,10 @@ int RunDaemon(const Program& program, const DaemonWords& words, int argc, char**
   }
   if (keys->parsed())
     return std::fputs(ShowKeys(program).c_str(), stdout) < 0 ? exit_code::kRuntimeFailure : exit_code::kOk;
-  return show->parsed() ? Show(program, given, origin) : Serve(program, given, serve);
+  for (std::size_t i = 0; i < verbs.size(); ++i) {
+    if (others[i]->parsed()) return Run(program, given, &verbs[i].keys, verbs[i].run);
+  }
+  return show->parsed() ? Show(program, given, origin) : Run(program, given, nullptr, serve);
 }
 
 }  // namespace waggle::config

@@ -34,11 +34,20 @@ struct DaemonWords {
   std::string_view what, serve, version, example;
 };
 
-// The whole command line of a daemon: `serve`, `config show [--origin]`, `config keys`, --help, --version.
-// `serve` gets complete settings. Returns the exit code: 2 for a line that is wrong, 78 for a file or a
-// variable.
+// A command of a daemon's program besides `serve`.
+struct Verb {
+  std::string_view name, help;
+  std::vector<std::string_view> keys;       // settings it uses: their flags
+  std::function<void(CLI::App&)> add;       // its own flags and words
+  std::function<int(const Settings&)> run;  // only what it names in `keys` need be set
+};
+
+// The whole command line of a daemon: `serve`, `config show [--origin]`, `config keys`, its other verbs,
+// --help,
+// --version. `serve` gets complete settings. Returns the exit code: 2 for a line that is wrong, 78 for a file
+// or a variable.
 int RunDaemon(const Program& program, const DaemonWords& words, int argc, char** argv,
-              const std::function<int(const Settings&)>& serve);
+              const std::function<int(const Settings&)>& serve, const std::vector<Verb>& verbs = {});
 
 // "error: …" on standard error; returns `code`.
 int Fail(int code, const absl::Status& status);

@@ -1,4 +1,5 @@
 #include "common/config/settings.h"
+#include <algorithm>
 
 #include <cassert>
 #include <cstdlib>
@@ -75,9 +76,16 @@ std::vector<Shown> Settings::All() const {
 }
 
 absl::Status Settings::RequireAll() const {
+  std::vector<std::string_view> keys;
+  for (const Key& key : program_->keys) keys.push_back(key.name);
+  return Require(keys);
+}
+
+absl::Status Settings::Require(const std::vector<std::string_view>& keys) const {
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     const Key& key = program_->keys[i];
     if (slots_[i].value || !key.unset.empty()) continue;
+    if (std::find(keys.begin(), keys.end(), key.name) == keys.end()) continue;
     const std::string name(key.name), program(program_->name);
     return absl::InvalidArgumentError(
         absl::StrCat("`", name, "` is not set: ", std::string(key.help), "\nnext: ", program, " serve ",

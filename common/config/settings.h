@@ -46,6 +46,7 @@ class Settings {
 
   // InvalidArgument names the first key that has no value and must have one, and how to give it.
   absl::Status RequireAll() const;
+  absl::Status Require(const std::vector<std::string_view>& keys) const;  // the same of these alone
 
   bool Has(std::string_view key) const;
   const std::string& Get(std::string_view key) const;  // "" without a value

@@ -5,6 +5,7 @@
 #include <grpcpp/support/channel_arguments.h>
 
 #include <chrono>
+#include <cstdlib>
 
 #include "common/base/limits.h"
 
@@ -33,7 +34,19 @@ std::shared_ptr<grpc::Channel> OpenChannel(const std::string& target, const Chan
   args.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   args.SetMaxReceiveMessageSize(
       static_cast<int>(options.max_receive != 0 ? options.max_receive : kReceiveDefault));
-  return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), args);
+  if (!options.tls) return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), args);
+  grpc::SslCredentialsOptions tls;
+  tls.pem_root_certs = options.tls->authority;
+  tls.pem_private_key = options.tls->key;
+  tls.pem_cert_chain = options.tls->certificate;
+  args.SetSslTargetNameOverride(kQueenName);
+  return grpc::CreateCustomChannel(target, grpc::SslCredentials(tls), args);
+}
+
+// This gRPC has no option for it. Its list of TLS 1.2 ciphers is the one below, which needs an RSA
+// certificate; ours are ECDSA, so only the ciphers of 1.3 are left.
+void OnlyTls13() {
+  ::setenv("GRPC_SSL_CIPHER_SUITES", "ECDHE-RSA-AES256-GCM-SHA384", /*overwrite=*/1);
 }
 
 }  // namespace waggle::rpc

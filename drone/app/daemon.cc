@@ -105,10 +105,26 @@ absl::Status Daemon::Lock() {
   return WriteAll(lock_.get(), pid);
 }
 
+// The socket that was named, or the queen on another host that this drone is enrolled with.
+absl::Status Daemon::FindQueen() {
+  if (!options_.target.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(credentials_, Credentials::Load(options_.data, WallNow()));
+  if (credentials_ == nullptr) {
+    return absl::FailedPreconditionError(
+        "no queen is named, and this drone is not enrolled with one\nnext: name the socket of a queen on "
+        "this host "
+        "with --queen, or enrol with one elsewhere: drone enroll URL --token INVITATION");
+  }
+  options_.target = credentials_->queen();
+  if (options_.name.empty()) options_.name = credentials_->name();
+  return absl::OkStatus();
+}
+
 absl::Status Daemon::Open() {
   RETURN_IF_ERROR(MakeDirectories(options_.data));
   RETURN_IF_ERROR(Lock());
   RETURN_IF_ERROR(layout_.Prepare());
+  RETURN_IF_ERROR(FindQueen());
   attempt::Attempts::Config config{layout_, {}, ExecutableDirectory() + "/waggle-shim"};
   ASSIGN_OR_RETURN(config.host.identity, layout_.Identity());
   ASSIGN_OR_RETURN(config.host.boot_id, BootId());
@@ -131,7 +147,7 @@ absl::Status Daemon::Open() {
   janitor_ = std::make_unique<attempt::Janitor>(layout_);
   auto emit = [this](Event event) { Emit(std::move(event)); };
   Link::Facts facts{options_.target, config.host.identity, options_.name, options_.version,
-                    options_.host,   config.host.boot_id,  options_.data};
+                    options_.host,   config.host.boot_id,  options_.data, credentials_.get()};
   ASSIGN_OR_RETURN(link_, Link::Create(std::move(facts), poller_.get(), emit));
   attempts_ =
       std::make_unique<attempt::Attempts>(std::move(config), std::move(highest), poller_.get(),

@@ -37,6 +37,7 @@ class Daemon {
  private:
   explicit Daemon(Options options);
   absl::Status Open();
+  absl::Status FindQueen();
   absl::Status Lock();
   void OnSignals();
   void Emit(Event event);
@@ -57,13 +58,14 @@ class Daemon {
   void Perform(effect::Note& e);
   void Perform(effect::Exit& e) { exit_code_ = e.code; }
 
-  const Options options_;
+  Options options_;  // completed by Open()
   const attempt::Layout layout_;
   UniqueFd lock_;
   UniqueFd signals_;
   std::unique_ptr<attempt::Poller> poller_;
   std::unique_ptr<attempt::Janitor> janitor_;
   std::unique_ptr<attempt::Attempts> attempts_;
+  std::unique_ptr<Credentials> credentials_;  // of the link
   std::unique_ptr<Link> link_;
   DroneCore core_;
   std::mt19937_64 random_{std::random_device{}()};

@@ -1,7 +1,9 @@
 #include "common/base/vocabulary.h"
 #include "common/config/command_line.h"
 #include "common/config/logging.h"
+#include "common/rpc/channel.h"
 #include "drone/app/daemon.h"
+#include "drone/app/enrol.h"
 #include "drone/app/keys.h"
 #include "drone/app/options.h"
 
@@ -31,5 +33,7 @@ int main(int argc, char** argv) {
   const waggle::config::DaemonWords words{
       "The worker of Waggle: runs jobs on this host.", "Connect to a queen and run what she assigns",
       "drone " WAGGLE_VERSION, "drone serve --queen /var/lib/queen --data /var/lib/drone --label site=lab"};
-  return waggle::config::RunDaemon(waggle::drone::kProgram, words, argc, argv, Serve);
+  waggle::rpc::OnlyTls13();
+  return waggle::config::RunDaemon(waggle::drone::kProgram, words, argc, argv, Serve,
+                                   {waggle::drone::EnrolVerb()});
 }

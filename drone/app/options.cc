@@ -50,14 +50,14 @@ std::uint32_t AutoSlots(long cores, std::uint64_t memory_bytes) {
 absl::StatusOr<Options> Resolve(const config::Settings& settings, std::string_view version) {
   Options options;
   options.version = std::string(version);
-  options.target = "unix:" + config::QueenSocket(settings.Get("queen"));
+  if (settings.Has("queen")) options.target = "unix:" + config::QueenSocket(settings.Get("queen"));
   options.data = std::filesystem::absolute(settings.Get("data")).lexically_normal();
   while (options.data.size() > 1 && options.data.back() == '/') options.data.pop_back();
   char host[256] = {};
   if (::gethostname(host, sizeof host - 1) != 0) return ErrnoStatus("read", "the host name");
   options.host = host;
   options.name = settings.Get("name");
-  if (options.name.empty()) {
+  if (options.name.empty() && !options.target.empty()) {
     if (absl::Status status = CheckHostName(options.host); !status.ok()) return status;
     options.name = options.host;
   }

@@ -12,9 +12,10 @@ namespace waggle::drone {
 
 // The settings of `drone serve`, completed with what the host says.
 struct Options {
-  std::string target;  // for gRPC: "unix:/path/queen.sock"
+  std::string target;  // for gRPC: "unix:/path/queen.sock"; "" = the queen it is enrolled with
   std::string data;    // absolute
-  std::string name, host, version;
+  std::string name;    // "" = the one it is enrolled with, or the host's
+  std::string host, version;
   Info info;
   std::map<std::string, std::string> env;
 };

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <spdlog/spdlog.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@
 #include "common/rpc/channel.h"
 #include "drone/link/call.h"
 #include "drone/link/convert.h"
+#include "drone/link/renewal.h"
 #include "waggle/v1/hive.grpc.pb.h"
 
 namespace waggle::drone {
@@ -29,7 +31,8 @@ constexpr std::uint32_t kProtocolMin = 1, kProtocolMax = 1;
 // Statuses of every attempt that may be held, a few each; a queen that takes none of them for so long is not
 // there.
 constexpr std::size_t kControlOutbox = 4 * limits::kAttemptsInHello;
-constexpr std::size_t kBulkOutbox = 2;  // BulkHello and one batch
+constexpr std::size_t kBulkOutbox = 2;                      // BulkHello and one batch
+constexpr Duration kRenewAgain = std::chrono::minutes(10);  // after a try that failed
 constexpr std::size_t kControlReceive = limits::kControlMessage + 16 * limits::kKiB;
 
 using ControlCall = Call<v1::FromDrone, v1::FromQueen>;
@@ -37,11 +40,12 @@ using BulkCall = Call<v1::BulkUp, v1::BulkDown>;
 
 // What gRPC's threads tell the loop.
 struct Input {
-  enum class What { kMessage, kDrained, kEnded, kDone } what = What::kMessage;
+  enum class What { kMessage, kDrained, kEnded, kDone, kRenewed } what = What::kMessage;
   std::uint64_t call = 0;
   std::optional<ControlDown> control;
   std::optional<BulkDown> bulk;
   grpc::Status status;
+  std::string certificate;  // kRenewed
 };
 
 // Any thread pushes, the loop takes. Bounded as link.h says: at most one message, one drained, one ended and
@@ -108,6 +112,14 @@ struct Link::Impl {
   std::map<std::uint64_t, std::unique_ptr<ControlCall>> controls;
   std::map<std::uint64_t, std::unique_ptr<BulkCall>> bulks;
   std::string buffer;
+  std::unique_ptr<Renewal> renewal;  // under way
+  Time renew_again{};                // not before
+
+  std::shared_ptr<grpc::Channel> OpenChannel() const {
+    rpc::ChannelOptions options{kControlReceive, std::nullopt};
+    if (facts.credentials != nullptr) options.tls = facts.credentials->tls();
+    return rpc::OpenChannel(facts.target, options);
+  }
 
   double Jitter() { return std::uniform_real_distribution<double>(0.0, 1.0)(random); }
   ControlCall* Control() { return Find(controls, control); }
@@ -140,11 +152,42 @@ struct Link::Impl {
     std::uint64_t count;
     (void)!::read(bell.get(), &count, sizeof count);
     for (Input& input : inbox->Take()) {
-      if (controls.count(input.call) > 0) {
+      if (input.what == Input::What::kRenewed) {
+        OnRenewed(input);
+      } else if (controls.count(input.call) > 0) {
         OnControl(input);
       } else if (bulks.count(input.call) > 0) {
         OnBulk(input);
       }
+    }
+  }
+
+  // A connected drone looks at each heartbeat.
+  void RenewIfDue() {
+    if (facts.credentials == nullptr || renewal != nullptr || BootClock::now() < renew_again) return;
+    if (!facts.credentials->RenewalDue(WallNow())) return;
+    absl::StatusOr<std::string> request = facts.credentials->MakeRequest();
+    if (!request.ok()) return;
+    renew_again = BootClock::now() + kRenewAgain;
+    Inbox* box = inbox.get();
+    renewal = std::make_unique<Renewal>(OpenChannel(), *std::move(request),
+                                        [box](const grpc::Status& status, std::string certificate) {
+                                          Input input{Input::What::kRenewed};
+                                          input.status = status;
+                                          input.certificate = std::move(certificate);
+                                          box->Push(std::move(input));
+                                        });
+  }
+
+  void OnRenewed(const Input& input) {
+    renewal.reset();
+    absl::Status renewed = input.status.ok() ? facts.credentials->Renew(input.certificate)
+                                             : absl::UnavailableError(input.status.error_message());
+    if (renewed.ok()) {
+      spdlog::info("the certificate of this drone was renewed");
+    } else {
+      spdlog::warn("the certificate of this drone was not renewed, which is tried again: {}",
+                   std::string(renewed.message()));
     }
   }
 
@@ -209,6 +252,7 @@ absl::StatusOr<std::unique_ptr<Link>> Link::Create(Facts facts, attempt::Poller*
 Link::Link(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Link::~Link() {
+  impl_->renewal.reset();
   Shutdown(std::chrono::seconds(5));
   impl_->poller->Remove(impl_->watch);
 }
@@ -222,7 +266,7 @@ void Link::OpenControl(const Hello& hello) {
     input.control = FromProto(message, WallNow());
     box->Push(std::move(input));
   };
-  auto channel = rpc::OpenChannel(impl_->facts.target, {kControlReceive});
+  auto channel = impl_->OpenChannel();
   auto stub = v1::Hive::NewStub(channel);
   auto call =
       std::make_unique<ControlCall>(channel, kControlOutbox, impl_->Sink<v1::FromQueen>(id, on_message));
@@ -256,7 +300,7 @@ void Link::OpenBulk(SessionId session) {
     input.bulk = FromProto(message);
     box->Push(std::move(input));
   };
-  auto channel = rpc::OpenChannel(impl_->facts.target, {kControlReceive});
+  auto channel = impl_->OpenChannel();
   auto stub = v1::Hive::NewStub(channel);
   auto call = std::make_unique<BulkCall>(channel, kBulkOutbox, impl_->Sink<v1::BulkDown>(id, on_message));
   call->Start([&](grpc::ClientContext* context, auto* reactor) { stub->async()->Bulk(context, reactor); });
@@ -278,6 +322,7 @@ void Link::Send(const ControlUp& message) {
   if (call == nullptr) return;  // its end is on the way to the core
   v1::FromDrone out;
   const bool beat = std::holds_alternative<Heartbeat>(message);
+  if (beat) impl_->RenewIfDue();
   ToProto(message, beat ? ReadVitals(impl_->facts.data) : Vitals{}, &out);
   // False: full, so the stream is aborted, or ending anyway; either way ControlLost follows once reading
   // ends.

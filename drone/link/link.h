@@ -9,6 +9,7 @@
 #include "common/base/ids.h"
 #include "drone/attempt/poller.h"
 #include "drone/core/events.h"
+#include "drone/link/credentials.h"
 
 namespace waggle::drone {
 
@@ -21,9 +22,10 @@ namespace waggle::drone {
 class Link {
  public:
   struct Facts {         // of this drone, for Hello
-    std::string target;  // "unix:/path/queen.sock"
+    std::string target;  // "unix:/path/queen.sock", or HOST:PORT with credentials
     std::string identity, name, version, host, boot_id;
-    std::string data;  // its file system's free space is a vital sign
+    std::string data;                    // its file system's free space is a vital sign
+    Credentials* credentials = nullptr;  // of a drone on another host; renewed while connected
   };
   using Emit = std::function<void(Event)>;
 

@@ -24,17 +24,6 @@ absl::Status CheckText(std::string_view field, const std::string& text, std::siz
   return absl::OkStatus();
 }
 
-bool IsName(const std::string& name) {
-  if (name.empty() || name.size() > limits::kNameBytes || name.front() == '.' || name.front() == '-')
-    return false;
-  for (char c : name) {
-    bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-              c == '_' || c == '-';
-    if (!ok) return false;
-  }
-  return true;
-}
-
 absl::StatusOr<DroneInfo> ReadInfo(const v1::Info& in) {
   DroneInfo info;
   if (!(in.speed() >= 0) || in.speed() > 1e12) return Bad("info.speed", "must be between 0 and 1e12");

@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "common/base/limits.h"
@@ -18,6 +17,7 @@
 #include "proto/waggle_proto.h"
 #include "queen/api/convert.h"
 #include "queen/api/in_flight.h"
+#include "queen/api/peer_check.h"
 #include "waggle/v1/hive.grpc.pb.h"
 
 namespace waggle::queen {
@@ -111,7 +111,7 @@ class ControlReactor : public grpc::ServerBidiReactor<v1::FromDrone, v1::FromQue
   ControlReactor(HiveService::Impl& service, grpc::CallbackServerContext* context)
       : service_(service),
         context_(context),
-        local_(absl::StartsWith(context->peer(), "unix:")),
+        caller_(CallerOf(*context)),
         outbox_(std::make_shared<ControlOutbox>(this, kControlOutbox)),
         end_(std::make_shared<StreamEnd<v1::FromQueen>>()) {
     {
@@ -136,13 +136,14 @@ class ControlReactor : public grpc::ServerBidiReactor<v1::FromDrone, v1::FromQue
     if (size > limits::kControlMessage) {
       return Leave(absl::InvalidArgumentError("message: larger than 256 KiB"));
     }
-    absl::StatusOr<Event> event = FromProto(in_, id_, local_, !*hello_seen_);
+    absl::StatusOr<Event> event = FromProto(in_, id_, caller_.local, !*hello_seen_);
     if (!event.ok()) {
       spdlog::warn("drone stream {} refused: {}", id_.value(), std::string(event.status().message()));
       return Leave(event.status());
     }
-    if (const auto* hello = std::get_if<event::Hello>(&*event)) {
+    if (auto* hello = std::get_if<event::Hello>(&*event)) {
       *hello_seen_ = true;
+      if (!caller_.local) hello->identity = caller_.key;  // who it is, whatever it says
       absl::MutexLock lock(&service_.mutex);
       auto found = service_.control.find(id_);
       if (found != service_.control.end()) found->second.identity = hello->identity;
@@ -192,7 +193,7 @@ class ControlReactor : public grpc::ServerBidiReactor<v1::FromDrone, v1::FromQue
 
   HiveService::Impl& service_;
   grpc::CallbackServerContext* const context_;
-  const bool local_;
+  const Caller caller_;
   ConnectionId id_;
   v1::FromDrone in_;
   InFlight in_flight_{kControlInFlight};
@@ -210,6 +211,7 @@ class BulkReactor : public grpc::ServerBidiReactor<v1::BulkUp, v1::BulkDown>,
   BulkReactor(HiveService::Impl& service, grpc::CallbackServerContext* context)
       : service_(service),
         context_(context),
+        caller_(CallerOf(*context)),
         outbox_(std::make_shared<BulkOutbox>(this, kBulkOutbox)),
         end_(std::make_shared<StreamEnd<v1::BulkDown>>()) {
     StartSendInitialMetadata();
@@ -236,13 +238,14 @@ class BulkReactor : public grpc::ServerBidiReactor<v1::BulkUp, v1::BulkDown>,
   absl::Status TakeHello() {
     if (session_) return absl::InvalidArgumentError("message: a second BulkHello on one stream");
     SessionId session(in_.hello().session());
+    const std::string& identity = caller_.local ? in_.hello().identity() : caller_.key;
     absl::MutexLock lock(&service_.mutex);
     auto found = service_.sessions.find(session);
-    if (found == service_.sessions.end() || found->second != in_.hello().identity()) {
+    if (found == service_.sessions.end() || found->second != identity) {
       return absl::PermissionDeniedError("no such session; next: say Hello on a control stream");
     }
     session_ = session;
-    service_.bulk[session] = {outbox_, end_, in_.hello().identity()};
+    service_.bulk[session] = {outbox_, end_, identity};
     return absl::OkStatus();
   }
 
@@ -285,6 +288,7 @@ class BulkReactor : public grpc::ServerBidiReactor<v1::BulkUp, v1::BulkDown>,
 
   HiveService::Impl& service_;
   grpc::CallbackServerContext* const context_;
+  const Caller caller_;
   SessionId session_;
   Time alive_said_{};
   v1::BulkUp in_;

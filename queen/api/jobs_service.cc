@@ -5,6 +5,7 @@
 #include "common/base/status_macros.h"
 #include "common/wire/job_document.h"
 #include "proto/waggle_proto.h"
+#include "queen/api/peer_check.h"
 #include "queen/api/people.h"
 #include "queen/api/submission.h"
 #include "queen/api/unary.h"
@@ -23,7 +24,7 @@ class JobsService : public v1::Jobs::CallbackService {
   grpc::ServerUnaryReactor* Submit(grpc::CallbackServerContext* context, const v1::SubmitJobRequest* request,
                                    v1::Job* response) override {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    absl::StatusOr<event::SubmitJob> submit = ReadSubmit(*request, IsLocal(*context));
+    absl::StatusOr<event::SubmitJob> submit = ReadSubmit(*request, CallerOf(*context));
     if (!submit.ok()) {
       FinishWith(reactor, submit.status());
     } else if (submit->key.key.empty()) {
@@ -69,7 +70,7 @@ class JobsService : public v1::Jobs::CallbackService {
       FinishWith(reactor, absl::InvalidArgumentError("reason: at most 4 KiB; by: at most 128 bytes"));
       return reactor;
     }
-    FinishOrGoOn(reactor, [this, reactor, request, response] {
+    FinishOrGoOn(reactor, [this, reactor, request, response, caller = CallerOf(*context)] {
       absl::StatusOr<JobRow> job = parts_.store.GetJob(JobId(request->id()));
       if (!job.ok()) return FinishWith(reactor, job.status());
       if (IsTerminal(job->state)) {
@@ -77,7 +78,7 @@ class JobsService : public v1::Jobs::CallbackService {
                           absl::FailedPreconditionError(absl::StrCat(
                               "job ", request->id(), " has already ended: ", std::string(Name(job->state)))));
       }
-      std::string by = request->by().empty() ? "a local user" : request->by();
+      std::string by = !caller.local ? caller.name : request->by().empty() ? "a local user" : request->by();
       parts_.core.Ask(
           [&](RequestId id) {
             return Event(event::CancelJob{id, JobId(request->id()), by, request->reason(), request->now()});
@@ -94,15 +95,16 @@ class JobsService : public v1::Jobs::CallbackService {
     FinishWith(reactor, absl::ResourceExhaustedError("too many requests wait\nnext: try again"));
   }
 
-  static absl::StatusOr<event::SubmitJob> ReadSubmit(const v1::SubmitJobRequest& request, bool local) {
+  static absl::StatusOr<event::SubmitJob> ReadSubmit(const v1::SubmitJobRequest& request,
+                                                     const Caller& caller) {
     ASSIGN_OR_RETURN(pipeline::JobSpec spec, wire::FromProto(request.document()));
     if (request.document().job_id() != 0) {
       return absl::InvalidArgumentError("job_id: the queen gives it; leave it out");
     }
-    if (spec.repo.IsLocal() && !local) {
+    if (spec.repo.IsLocal() && !caller.local) {
       return absl::PermissionDeniedError("repo.url: a path is accepted only over the queen's own socket");
     }
-    if (spec.user_id.empty()) spec.user_id = kLocalUser;
+    if (spec.user_id.empty() || !caller.local) spec.user_id = caller.name;
     event::SubmitJob submit;
     submit.draft = MakeDraft(spec);
     if (submit.draft.document.size() > limits::kJobDocument) {
@@ -111,7 +113,7 @@ class JobsService : public v1::Jobs::CallbackService {
     }
     spec.trigger.timestamp = 0;
     ASSIGN_OR_RETURN(submit.key,
-                     MakeSubmissionKey(kLocalUser, request.key(), wire::SerializeDocument(spec, JobId())));
+                     MakeSubmissionKey(caller.name, request.key(), wire::SerializeDocument(spec, JobId())));
     return submit;
   }
 

@@ -5,6 +5,7 @@
 #include "common/base/status_macros.h"
 #include "common/journal/scan.h"
 #include "proto/waggle_proto.h"
+#include "queen/api/peer_check.h"
 #include "queen/api/people.h"
 #include "queen/api/unary.h"
 #include "queen/api/watch_stream.h"
@@ -22,9 +23,13 @@ class LogsService : public v1::Logs::CallbackService {
  public:
   explicit LogsService(const PeopleParts& parts) : parts_(parts) {}
 
-  grpc::ServerWriteReactor<v1::WatchEvent>* Watch(grpc::CallbackServerContext*,
+  grpc::ServerWriteReactor<v1::WatchEvent>* Watch(grpc::CallbackServerContext* context,
                                                   const v1::WatchRequest* request) override {
-    return StartWatch(parts_.core, parts_.hub, *request);
+    const Caller caller = CallerOf(*context);
+    if (caller.local) return StartWatch(parts_.core, parts_.hub, *request, nullptr);
+    return StartWatch(parts_.core, parts_.hub, *request, [&](std::function<void()> cut) {
+      return parts_.access.book.OnRevoked(caller.key, std::move(cut));
+    });
   }
 
   grpc::ServerUnaryReactor* Outline(grpc::CallbackServerContext* context, const v1::OutlineRequest* request,

@@ -19,7 +19,7 @@ namespace waggle::queen {
 // this repeats. Thread-safe.
 class PeerBook : public std::enable_shared_from_this<PeerBook> {
  public:
-  void Take(const std::vector<PeerRow>& rows);  // as they were stored
+  void Take(const std::vector<PeerRow>& rows);                // as they were stored
   std::optional<PeerRow> Find(const std::string& key) const;  // nothing: unknown or revoked
 
   // Calls `cut` when the peer is revoked while the guard is held; at once, if it is already. `cut` must not

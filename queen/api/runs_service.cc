@@ -3,6 +3,7 @@
 #include "common/base/status_macros.h"
 #include "common/wire/job_document.h"
 #include "proto/waggle_proto.h"
+#include "queen/api/peer_check.h"
 #include "queen/api/people.h"
 #include "queen/api/submission.h"
 #include "queen/api/unary.h"
@@ -18,7 +19,8 @@ class RunsService : public v1::Runs::CallbackService {
   grpc::ServerUnaryReactor* Submit(grpc::CallbackServerContext* context, const v1::SubmitRunRequest* request,
                                    v1::SubmitRunResponse* response) override {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    absl::StatusOr<RunRequest> run = ReadRequest(*request, IsLocal(*context));
+    const Caller caller = CallerOf(*context);
+    absl::StatusOr<RunRequest> run = ReadRequest(*request, caller);
     if (!run.ok()) {
       FinishWith(reactor, run.status());
       return reactor;
@@ -27,7 +29,7 @@ class RunsService : public v1::Runs::CallbackService {
     asked.clear_key();
     asked.mutable_trigger()->clear_timestamp();
     absl::StatusOr<event::SubmissionKey> key =
-        MakeSubmissionKey(kLocalUser, request->key(), asked.SerializeAsString());
+        MakeSubmissionKey(caller.name, request->key(), asked.SerializeAsString());
     if (!key.ok()) {
       FinishWith(reactor, key.status());
       return reactor;
@@ -58,7 +60,7 @@ class RunsService : public v1::Runs::CallbackService {
 
  private:
   // The run's facts travel in the same messages as a job document's; one conversion serves both.
-  static absl::StatusOr<RunRequest> ReadRequest(const v1::SubmitRunRequest& request, bool local) {
+  static absl::StatusOr<RunRequest> ReadRequest(const v1::SubmitRunRequest& request, const Caller& caller) {
     if (request.repo().url().empty()) return absl::InvalidArgumentError("repo.url: missing");
     v1::JobDocument document;
     *document.mutable_repo() = request.repo();
@@ -72,10 +74,10 @@ class RunsService : public v1::Runs::CallbackService {
     absl::StatusOr<pipeline::JobSpec> spec = wire::FromProto(document);
     if (!spec.ok()) return spec.status();
     if (head) spec->ref = pipeline::Ref();
-    if (spec->repo.IsLocal() && !local) {
+    if (spec->repo.IsLocal() && !caller.local) {
       return absl::PermissionDeniedError("repo.url: a path is accepted only over the queen's own socket");
     }
-    return RunRequest{spec->repo, spec->ref, spec->trigger, std::string(kLocalUser)};
+    return RunRequest{spec->repo, spec->ref, spec->trigger, caller.name};
   }
 
   void Answer(grpc::ServerUnaryReactor* reactor, v1::SubmitRunResponse* response, AnswerValue answer) {

@@ -3,7 +3,6 @@
 // For the .cc files of the services only: how a unary call ends.
 #include <grpcpp/grpcpp.h>
 
-#include "absl/strings/match.h"
 #include "queen/api/convert.h"
 #include "queen/api/workers.h"
 
@@ -18,12 +17,6 @@ inline void FinishOnWorker(Workers& workers, grpc::ServerUnaryReactor* reactor,
                            std::function<absl::Status()> task) {
   bool taken = workers.Run([reactor, task = std::move(task)] { FinishWith(reactor, task()); });
   if (!taken) FinishWith(reactor, absl::ResourceExhaustedError("too many requests wait\nnext: try again"));
-}
-
-constexpr std::string_view kLocalUser = "local";  // whoever may use the socket
-
-inline bool IsLocal(const grpc::CallbackServerContext& context) {
-  return absl::StartsWith(context.peer(), "unix:");
 }
 
 }  // namespace waggle::queen

@@ -61,6 +61,7 @@ class WatchReactor : public grpc::ServerWriteReactor<v1::WatchEvent> {
 
   const std::shared_ptr<WatchStream> stream;
   v1::WatchEvent event;  // reused for every message
+  std::shared_ptr<void> guard;
 };
 
 bool WatchStream::BeginWrite() {
@@ -166,7 +167,8 @@ void WatchStream::SendEnd(const JobRow& job, Epoch epoch, Seq seq) {
 }  // namespace
 
 grpc::ServerWriteReactor<v1::WatchEvent>* StartWatch(CorePort& core, WatchHub& hub,
-                                                     const v1::WatchRequest& request) {
+                                                     const v1::WatchRequest& request,
+                                                     const GuardMaker& guard) {
   auto* reactor = new WatchReactor(core, hub);
   WatchStart start;
   start.job = JobId(request.job());
@@ -176,6 +178,10 @@ grpc::ServerWriteReactor<v1::WatchEvent>* StartWatch(CorePort& core, WatchHub& h
   start.from_line = request.from_line();
   start.follow = request.follow();
   std::shared_ptr<WatchStream> stream = reactor->stream;  // the reactor may be gone before Add returns
+  if (guard != nullptr) {
+    reactor->guard =
+        guard([stream] { stream->Fail(absl::PermissionDeniedError("your certificate was revoked")); });
+  }
   absl::StatusOr<WatcherId> added = hub.Add(start, stream);
   if (!added.ok()) stream->Fail(added.status());
   return reactor;

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <functional>
+#include <memory>
+
 #include "queen/api/core_port.h"
 #include "queen/logs/watch.h"
 
@@ -14,8 +17,12 @@ class WatchRequest;
 
 namespace waggle::queen {
 
-// Serves one Logs.Watch call: a reactor that gRPC owns and a sink that the hub owns.
+// Makes what keeps `cut` in force; `cut` ends the watch because its caller may not watch any more.
+using GuardMaker = std::function<std::shared_ptr<void>(std::function<void()> cut)>;
+
+// Serves one Logs.Watch call: a reactor that gRPC owns and a sink that the hub owns. `guard` may be null.
 grpc::ServerWriteReactor<v1::WatchEvent>* StartWatch(CorePort& core, WatchHub& hub,
-                                                     const v1::WatchRequest& request);
+                                                     const v1::WatchRequest& request,
+                                                     const GuardMaker& guard);
 
 }  // namespace waggle::queen

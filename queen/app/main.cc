@@ -9,6 +9,8 @@
 #include "common/base/vocabulary.h"
 #include "common/config/command_line.h"
 #include "common/config/logging.h"
+#include "common/rpc/channel.h"
+#include "queen/app/admin.h"
 #include "queen/app/keys.h"
 #include "queen/app/queen.h"
 
@@ -31,6 +33,11 @@ int Serve(const waggle::config::Settings& settings) {
   if (!logging.ok()) return Fail(waggle::exit_code::kBadConfig, logging);
   waggle::queen::QueenConfig config;
   config.data = std::filesystem::absolute(settings.Get("data")).lexically_normal().string();
+  config.listen = settings.Get("listen");
+  config.http = settings.Get("http");
+  config.public_name = settings.Get("public_name");
+  config.peer_certificate =
+      std::chrono::duration_cast<std::chrono::seconds>(settings.GetDuration("peer_certificate"));
   config.lease = settings.GetDuration("lease");
   config.serial_branches = settings.Get("scheduler.branch_runs") == waggle::queen::kSerial;
   sigset_t signals;
@@ -59,5 +66,7 @@ int main(int argc, char** argv) {
   const waggle::config::DaemonWords words{
       "The central service of Waggle: schedules jobs over drones, keeps their logs.",
       "Run the queen until INT or TERM", version, "queen serve --data /var/lib/queen"};
-  return waggle::config::RunDaemon(waggle::queen::kProgram, words, argc, argv, Serve);
+  waggle::rpc::OnlyTls13();
+  return waggle::config::RunDaemon(waggle::queen::kProgram, words, argc, argv, Serve,
+                                   waggle::queen::AdminVerbs());
 }

@@ -9,17 +9,25 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <climits>
+#include <optional>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/fd.h"
 #include "common/base/status_macros.h"
 #include "common/base/vocabulary.h"
 #include "common/wire/job_document.h"
 #include "queen/api/hive_service.h"
+#include "queen/api/peer_check.h"
 #include "queen/api/people.h"
+#include "queen/app/authority_files.h"
 #include "queen/app/document_cache.h"
+#include "queen/app/enrolment.h"
 #include "queen/app/mailbox.h"
+#include "queen/core/said.h"
+#include "queen/http/http_server.h"
 #include "queen/logs/watch.h"
 #include "queen/store/sqlite/sqlite_store.h"
 
@@ -61,6 +69,9 @@ struct Queen::Parts {
 
   absl::Status Recover();
   absl::Status Serve();
+  absl::Status PrepareAccess();
+  std::shared_ptr<grpc::ServerCredentials> PeerCredentials() const;
+  absl::Status ServePeers(std::uint16_t port);
   void Perform(const Effect& effect);
   LogStore::Callbacks LogCallbacks();
 
@@ -75,8 +86,12 @@ struct Queen::Parts {
   RunReader runs;
   std::unique_ptr<Workers> workers, fetch_workers;
   std::vector<std::unique_ptr<grpc::Service>> services;
+  std::optional<Identity> identity;
+  std::shared_ptr<PeerBook> book = std::make_shared<PeerBook>();
+  std::optional<AccessPart> access;
   std::unique_ptr<grpc::Server> server;
-  DocumentCache documents;  // writer thread
+  std::unique_ptr<http::HttpServer> http;  // its handlers use all of the above
+  DocumentCache documents;                 // writer thread
 };
 
 LogStore::Callbacks Queen::Parts::LogCallbacks() {
@@ -118,6 +133,7 @@ void Queen::Parts::Perform(const Effect& effect) {
     void operator()(const effect::SealLog& e) const { parts.logs->Seal(e); }
     void operator()(const effect::CloseLog& e) const { parts.logs->CloseLog(e.epoch); }
     void operator()(const effect::EndSession& e) const { parts.hive_service->EndSession(e.session); }
+    void operator()(const effect::EndPeer&) const {}  // the book of peers has it from the rows
   };
   std::visit(Visitor{*this}, effect);
 }
@@ -135,12 +151,14 @@ absl::Status Queen::Parts::Recover() {
   if (!snapshot.jobs.empty()) {
     spdlog::info("recovered {} unfinished jobs, {} open logs", snapshot.jobs.size(), open_logs.size());
   }
+  book->Take(snapshot.peers);
   HiveConfig hive_config;
   hive_config.lease = config.lease;
   hive_config.serial_branches = config.serial_branches;
   Mailbox::Outside outside;
   outside.committed = [this](const WriteBatch& rows) {
     for (const WriteBatch::Document& document : rows.documents) documents.Put(document.job, document.bytes);
+    if (!rows.peers.empty()) book->Take(rows.peers);
   };
   outside.perform = [this](const Effect& effect) { Perform(effect); };
   outside.failed = StorageFailed;
@@ -167,16 +185,20 @@ absl::Status Queen::Parts::Serve() {
   address = absl::StrCat("unix:", socket);
   workers = std::make_unique<Workers>(kWorkerThreads, kWorkerQueue);
   fetch_workers = std::make_unique<Workers>(kFetchThreads, kFetchQueue);
-  PeopleParts people{*mailbox, *store, *logs, *hub, runs, *workers, *fetch_workers};
+  RETURN_IF_ERROR(PrepareAccess());
+  PeopleParts people{*mailbox, *store, *logs, *hub, runs, *workers, *fetch_workers, *access};
   services.push_back(MakeRunsService(people));
   services.push_back(MakeJobsService(people));
   services.push_back(MakeLogsService(people));
   services.push_back(MakeFleetService(people));
+  services.push_back(MakeAccessService(people));
   mailbox->Start();
 
   grpc::ServerBuilder builder;
   int bound = 0;
   builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &bound);
+  int port = 0;
+  if (!config.listen.empty()) builder.AddListeningPort(config.listen, PeerCredentials(), &port);
   builder.SetMaxReceiveMessageSize(static_cast<int>(limits::kLogBatch + limits::kMiB));
   auto millis = [](auto d) { return static_cast<int>(std::chrono::milliseconds(d).count()); };
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, millis(limits::kKeepaliveTime));
@@ -190,9 +212,51 @@ absl::Status Queen::Parts::Serve() {
   server = builder.BuildAndStart();
   ::umask(mask);
   if (server == nullptr) {
-    return absl::InternalError(
-        absl::StrCat("cannot listen on ", socket, "\nnext: check the permissions of ", config.data));
+    return absl::InternalError(absl::StrCat("cannot listen on ", socket, config.listen.empty() ? "" : " and ",
+                                            config.listen, "\nnext: check the permissions of ", config.data,
+                                            config.listen.empty() ? "" : ", and who has the port"));
   }
+  return config.listen.empty() ? absl::OkStatus() : ServePeers(static_cast<std::uint16_t>(port));
+}
+
+absl::Status Queen::Parts::PrepareAccess() {
+  std::vector<std::string> names = {"localhost", "127.0.0.1", "::1"};
+  if (!config.public_name.empty()) names.push_back(config.public_name);
+  char host[HOST_NAME_MAX + 1] = {};
+  if (::gethostname(host, sizeof host - 1) == 0 && IsName(host)) names.emplace_back(host);
+  ASSIGN_OR_RETURN(Identity opened, OpenIdentity(config.data, names, WallNow()));
+  identity = std::move(opened);
+  access.emplace(identity->authority, config.peer_certificate, *book,
+                 config.public_name.empty() ? host : config.public_name);
+  return absl::OkStatus();
+}
+
+std::shared_ptr<grpc::ServerCredentials> Queen::Parts::PeerCredentials() const {
+  grpc::SslServerCredentialsOptions options(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  options.pem_root_certs = identity->authority.certificate().pem();
+  options.pem_key_cert_pairs.push_back({identity->key, identity->certificate});
+  std::shared_ptr<grpc::ServerCredentials> credentials = grpc::SslServerCredentials(options);
+  credentials->SetAuthMetadataProcessor(MakePeerCheck(book));
+  return credentials;
+}
+
+absl::Status Queen::Parts::ServePeers(std::uint16_t port) {
+  absl::StrAppend(&address, ", grpc ", config.listen.substr(0, config.listen.rfind(':')), ":", port);
+  if (config.http.empty()) return absl::OkStatus();
+  http::Router router;
+  AddEnrolment(router, *mailbox, *workers, *access, port);
+  http::HttpServer::Config server_config;
+  server_config.listen = config.http;
+  server_config.certificate = identity->certificate;
+  server_config.key = identity->key;
+  ASSIGN_OR_RETURN(http, http::HttpServer::Create(std::move(server_config), std::move(router)));
+  const std::string bound = http->bound();
+  absl::StrAppend(&address, ", https ", bound);
+  int enrol_port = 0;
+  if (!absl::SimpleAtoi(bound.substr(bound.rfind(':') + 1), &enrol_port)) {
+    return absl::InternalError(absl::StrCat("there is no port in ", bound));
+  }
+  access->enrol_port = static_cast<std::uint16_t>(enrol_port);
   return absl::OkStatus();
 }
 
@@ -212,6 +276,7 @@ const std::string& Queen::address() const {
 Queen::~Queen() {
   Parts& parts = *parts_;
   absl::Status stops = absl::UnavailableError("the queen stops");
+  parts.http.reset();
   if (parts.server != nullptr) {
     parts.hub->FailAll(stops);
     parts.hive_service->CloseAll(stops);

@@ -14,9 +14,14 @@ struct QueenConfig {
   std::string data;  // directory; made if missing
   Duration lease = limits::kLease;
   bool serial_branches = true;  // runs of one branch go one after the other
+  // For other hosts, "ADDRESS:PORT" each; "" = none. Where peers work and where they enrol.
+  std::string listen, http;
+  std::string public_name;  // what others call her host; "" = the host's name
+  std::chrono::seconds peer_certificate = std::chrono::hours(720);  // its validity
 };
 
-// The whole queen in one data directory: store, logs, core, services on DATA/queen.sock.
+// The whole queen in one data directory: store, logs, core, services on DATA/queen.sock and, for peers with a
+// certificate of hers, on a TLS port.
 class Queen {
  public:
   // Recovers and serves. FailedPrecondition: the directory is in use, or the database is of a newer version.
@@ -25,6 +30,7 @@ class Queen {
   // drones.
   ~Queen();
 
+  // Where she listens, for people: "unix:/…/queen.sock, grpc 0.0.0.0:7874, https 0.0.0.0:7875".
   const std::string& address() const;
 
  private:

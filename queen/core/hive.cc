@@ -94,6 +94,7 @@ void Hive::On(const event::ListFleet& e) {
     if (drone.row.name.empty()) continue;  // its name was taken over
     DroneView entry;
     entry.row = drone.row;
+    entry.row.labels = LabelsOf(drone);
     entry.connected = static_cast<bool>(drone.connection);
     entry.connected_at = entry.connected ? drone.connected_at : 0;
     entry.vitals = drone.vitals;

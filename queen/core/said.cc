@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "common/base/limits.h"
+
 namespace waggle::queen {
 namespace {
 
@@ -37,6 +39,16 @@ bool Steers(std::uint32_t point) {
 }
 
 }  // namespace
+
+bool IsName(std::string_view name) {
+  if (name.empty() || name.size() > limits::kNameBytes || name.front() == '.' || name.front() == '-') {
+    return false;
+  }
+  return std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
+  });
+}
 
 bool IsPresentable(std::string_view text) {
   while (!text.empty()) {

@@ -13,6 +13,10 @@ enum class Shape { kOneLine, kText };  // kText keeps newlines and tabs
 // looks the same wherever it is shown.
 bool IsPresentable(std::string_view text);
 
+// A drone's or person's name: letters, digits, '.', '_' and '-', at most limits::kNameBytes, '.' and '-' not
+// first.
+bool IsName(std::string_view name);
+
 // `text` made so, at most `limit` bytes and never half a character: what is not UTF-8 becomes U+FFFD, what
 // steers a terminal becomes '?', a newline of one line a space.
 std::string Presentable(std::string_view text, std::size_t limit, Shape shape = Shape::kOneLine);

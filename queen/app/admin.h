@@ -1,0 +1,13 @@
+#pragma once
+
+#include <vector>
+
+#include "common/config/command_line.h"
+
+namespace waggle::queen {
+
+// `queen invite`, `queen peers`, `queen revoke`: what an administrator asks of a running queen over her own
+// socket.
+std::vector<config::Verb> AdminVerbs();
+
+}  // namespace waggle::queen

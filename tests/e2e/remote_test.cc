@@ -1,0 +1,309 @@
+// Drones on other hosts: enrolment, the port that demands a certificate, restarts, revocation.
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+#include <netinet/in.h>
+#include <openssl/ssl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <memory>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "common/base/clock.h"
+#include "common/base/fd.h"
+#include "common/rpc/channel.h"
+#include "common/tls/authority.h"
+#include "tests/support/hive_fixture.h"
+#include "waggle/v1/hive.grpc.pb.h"
+#include "waggle/v1/queen.grpc.pb.h"
+
+namespace waggle::test {
+namespace {
+
+using ::testing::HasSubstr;
+
+// A port nobody has: the drones keep the queen's for longer than she lives.
+int FreePort() {
+  UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  EXPECT_EQ(::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  EXPECT_EQ(::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+  return ntohs(address.sin_port);
+}
+
+class RemoteDrones : public HiveFixture {
+ protected:
+  void StartRemoteQueen(Words flags = {}) {
+    flags.insert(flags.end(), {"--listen", absl::StrCat("127.0.0.1:", grpc_), "--http",
+                               absl::StrCat("127.0.0.1:", https_), "--public-name", "localhost"});
+    StartQueen(flags);
+    ASSERT_TRUE(Eventually([&] { return absl::StrContains(Queen().Err(), "https 127.0.0.1:"); }))
+        << Queen().Err();
+  }
+  // The words of the line that `queen invite` prints.
+  Words Invite(const Words& words) {
+    Words argv = {Binary("queen"), "invite", "--data", QueenData()};
+    argv.insert(argv.end(), words.begin(), words.end());
+    const Outcome outcome = Start(argv).Finish();
+    EXPECT_EQ(outcome.code, 0) << outcome;
+    return absl::StrSplit(outcome.out.substr(0, outcome.out.find('\n')), ' ');
+  }
+  Outcome Enrol(const std::string& name, const Words& line) {
+    Words argv = {Binary("drone"), line.at(1), line.at(2), line.at(3), line.at(4), "--data", DroneData(name)};
+    return Start(argv).Finish();
+  }
+  void EnrolDrone(const std::string& name, const Words& more = {}) {
+    Words words = {"drone", name};
+    words.insert(words.end(), more.begin(), more.end());
+    const Outcome outcome = Enrol(name, Invite(words));
+    ASSERT_EQ(outcome.code, 0) << outcome;
+  }
+  // The enrolled drone's daemon, connected over TLS.
+  Child& Serve(const std::string& name, const Words& flags = {}) {
+    Words argv = {Binary("drone"), "serve", "--data", DroneData(name), "--slots", "1"};
+    argv.insert(argv.end(), flags.begin(), flags.end());
+    served_.push_back(std::make_unique<Child>(Start(argv)));
+    Child& drone = *served_.back();
+    EXPECT_TRUE(Eventually([&] { return !drone.Running() || IsConnected(name); })) << drone.Err();
+    return drone;
+  }
+  bool IsConnected(const std::string& name) {
+    for (const Json& drone : Drones()) {
+      if (drone["name"] == name && drone["connected_at"] != 0) return true;
+    }
+    return false;
+  }
+  Outcome Revoke(const std::string& name) {
+    return Start({Binary("queen"), "revoke", "drone", name, "--data", QueenData()}).Finish();
+  }
+  static Json Needing(const std::string& label, const std::string& script) {
+    Json job = TestJob({script});
+    job["needs"] = {{label, "yes"}};
+    return job;
+  }
+  tls::Authority Authority() {
+    auto authority = tls::Authority::FromPem(ReadText(QueenData() + "/tls/authority.key"),
+                                             ReadText(QueenData() + "/tls/authority.crt"));
+    EXPECT_TRUE(authority.ok()) << authority.status();
+    return *std::move(authority);
+  }
+
+  const int grpc_ = FreePort(), https_ = FreePort();
+  std::vector<std::unique_ptr<Child>> served_;
+};
+
+TEST_F(RemoteDrones, AnEnrolledDroneRunsWhatOnlyItMay) {
+  StartRemoteQueen();
+  StartDrone("local");
+  EnrolDrone("bee", {"--label", "prod=yes"});
+  EnrolDrone("liar");
+  Serve("liar", {"--label", "prod=yes", "--speed", "100"});
+  const std::uint64_t job = Submit(Needing("prod", "echo for bee alone"));
+  EXPECT_THAT(std::string(Show(job)["detail"]), HasSubstr("prod"));
+  Serve("bee");
+  WaitForState(job, "passed");
+  EXPECT_EQ(Show(job)["drone"], "bee");
+  EXPECT_EQ(Raw(job), "for bee alone\n");
+  ExpectVerified(job);
+  const std::string key = DroneData("bee") + "/tls/drone.key";
+  struct stat info;
+  ASSERT_EQ(::stat(key.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777, 0600u);
+  EXPECT_TRUE(FilesContaining(QueenData(), ReadText(key)).empty()) << "the key left its host";
+}
+
+TEST_F(RemoteDrones, AnInvitationWorksOnceAndItsPinMustMatch) {
+  StartRemoteQueen();
+  Words line = Invite({"drone", "bee"});
+  Words forged = line;
+  forged[4].back() = forged[4].back() == '0' ? '1' : '0';
+  const Outcome other = Enrol("forged", forged);
+  EXPECT_EQ(other.code, 1);
+  EXPECT_THAT(other.err, HasSubstr("does not match"));
+  EXPECT_FALSE(Exists(DroneData("forged") + "/tls/enrolled"));
+  EXPECT_EQ(Enrol("bee", line).code, 0) << "it was not used up by that";
+  const Outcome again = Enrol("late", line);
+  EXPECT_EQ(again.code, 1);
+  EXPECT_THAT(again.err, HasSubstr("already used by bee"));
+  EXPECT_THAT(again.err, HasSubstr("next: "));
+  EXPECT_TRUE(FilesContaining(QueenData(), line[4].substr(4, 43)).empty()) << "the token is stored";
+  Words garbled = line;
+  garbled[4] = "wg1.short";
+  EXPECT_EQ(Enrol("late", garbled).code, 1);
+}
+
+TEST_F(RemoteDrones, NobodyElseGetsAWordOfHttp2) {
+  StartRemoteQueen();
+  const tls::Authority ours = Authority();
+  const tls::Authority foreign = *tls::Authority::Create("Waggle queen", WallNow());
+  const tls::Key key = *tls::Key::Generate();
+  const tls::Request request = *tls::Request::FromPem(*tls::MakeRequest(key));
+  const auto hour = std::chrono::hours(1);
+  const tls::Certificate expired =
+      *ours.Sign(request, tls::Role::kDrone, "bee", WallNow(), std::chrono::seconds(1));
+  ASSERT_TRUE(Eventually([&] { return !expired.CheckTime(WallNow()).ok(); }));
+  struct Case {
+    const char* what;
+    std::string certificate;
+    bool tls12;
+  };
+  const Case cases[] = {
+      {"no certificate", "", false},
+      {"a foreign authority's", foreign.Sign(request, tls::Role::kDrone, "bee", WallNow(), hour)->pem(),
+       false},
+      {"an expired one", expired.pem(), false},
+      {"TLS 1.2", ours.Sign(request, tls::Role::kDrone, "bee", WallNow(), hour)->pem(), true},
+  };
+  auto bytes_of = [&](const std::string& certificate, bool tls12) {
+    std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> context(SSL_CTX_new(TLS_client_method()), SSL_CTX_free);
+    if (tls12) SSL_CTX_set_max_proto_version(context.get(), TLS1_2_VERSION);
+    if (!certificate.empty()) {
+      const std::string file = temp_ / "c.pem";
+      WriteText(file, *key.ToPem() + certificate);
+      EXPECT_EQ(SSL_CTX_use_certificate_file(context.get(), file.c_str(), SSL_FILETYPE_PEM), 1);
+      EXPECT_EQ(SSL_CTX_use_PrivateKey_file(context.get(), file.c_str(), SSL_FILETYPE_PEM), 1);
+    }
+    const unsigned char alpn[] = "\x02h2";
+    SSL_CTX_set_alpn_protos(context.get(), alpn, 3);
+    UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<std::uint16_t>(grpc_));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    timeval patience{20, 0};
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    std::unique_ptr<SSL, void (*)(SSL*)> ssl(SSL_new(context.get()), SSL_free);
+    SSL_set_fd(ssl.get(), fd.get());
+    if (SSL_connect(ssl.get()) != 1) return 0;
+    char buffer[64];
+    return std::max(SSL_read(ssl.get(), buffer, sizeof buffer), 0);
+  };
+  for (const Case& refused : cases)
+    EXPECT_EQ(bytes_of(refused.certificate, refused.tls12), 0) << refused.what;
+  EXPECT_GT(bytes_of(ours.Sign(request, tls::Role::kDrone, "bee", WallNow(), hour)->pem(), false), 0)
+      << "what is measured can be seen";
+}
+
+TEST_F(RemoteDrones, ACertificateOfOursIsNotEnough) {
+  StartRemoteQueen();
+  const tls::Authority ours = Authority();
+  const tls::Key key = *tls::Key::Generate();
+  const tls::Request request = *tls::Request::FromPem(*tls::MakeRequest(key));
+  auto refusal = [&](tls::Role role) {
+    rpc::ChannelOptions options;
+    options.tls = {*key.ToPem(), ours.Sign(request, role, "bee", WallNow(), std::chrono::hours(1))->pem(),
+                   ours.certificate().pem()};
+    auto stub = v1::Jobs::NewStub(rpc::OpenChannel(absl::StrCat("127.0.0.1:", grpc_), options));
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+    v1::ListJobsResponse jobs;
+    return stub->List(&context, {}, &jobs);
+  };
+  for (tls::Role role : {tls::Role::kDrone, tls::Role::kUser}) {
+    const grpc::Status status = refusal(role);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::PERMISSION_DENIED) << status.error_message();
+    EXPECT_THAT(status.error_message(), HasSubstr("the queen does not know it"));
+  }
+  // A drone's own certificate opens nothing of people's.
+  EnrolDrone("bee");
+  rpc::ChannelOptions options;
+  const std::string tls = DroneData("bee") + "/tls/";
+  options.tls = {ReadText(tls + "drone.key"), ReadText(tls + "drone.crt"), ReadText(tls + "authority.crt")};
+  auto stub = v1::Jobs::NewStub(rpc::OpenChannel(absl::StrCat("127.0.0.1:", grpc_), options));
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+  v1::ListJobsResponse jobs;
+  const grpc::Status status = stub->List(&context, {}, &jobs);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::PERMISSION_DENIED);
+  EXPECT_THAT(status.error_message(), HasSubstr("this certificate is a drone's"));
+}
+
+TEST_F(RemoteDrones, AnotherNameIsRefused) {
+  StartRemoteQueen();
+  EnrolDrone("bee");
+  Child& drone = Serve("bee", {"--name", "queen-of-hearts"});
+  EXPECT_EQ(drone.Finish().code, 1);
+  EXPECT_THAT(drone.Err(), HasSubstr("this drone is enrolled as bee, not as queen-of-hearts"));
+}
+
+TEST_F(RemoteDrones, AJobOutlivesBothDaemons) {
+  StartRemoteQueen();
+  EnrolDrone("bee");
+  Serve("bee").Running();
+  const std::uint64_t job = Submit(TestJob({"seq 1 5000", AwaitFile(Gate("go")), "seq 5001 10000"}));
+  WaitForState(job, "started");
+  const pid_t shim = JobProcesses("bee").front();
+  KillQueen();
+  served_.back()->Signal(SIGKILL);
+  served_.back()->Wait();
+  StartRemoteQueen();
+  Serve("bee");
+  EXPECT_EQ(JobProcesses("bee").front(), shim);
+  Open("go");
+  WaitForState(job, "passed");
+  std::string expected;
+  for (int i = 1; i <= 10000; ++i) absl::StrAppend(&expected, i, "\n");
+  EXPECT_TRUE(Raw(job) == expected);
+  EXPECT_EQ(Show(job)["attempt"], 1);
+}
+
+TEST_F(RemoteDrones, ARevokedDroneIsGoneAndItsWorkGoesOnElsewhere) {
+  StartRemoteQueen();
+  EnrolDrone("bee");
+  Child& bee = Serve("bee");
+  const std::uint64_t job = Submit(TestJob({AwaitFile(Gate("go"))}));
+  WaitForState(job, "started");
+  const Time before = BootClock::now();
+  EXPECT_EQ(Revoke("bee").code, 0);
+  EXPECT_TRUE(Eventually([&] { return !bee.Running(); })) << "a revoked drone has nothing to wait for";
+  EXPECT_LT(BootClock::now() - before, std::chrono::seconds(5));
+  EXPECT_THAT(bee.Err(), HasSubstr("revoked"));
+  StartDrone("local");
+  Open("go");
+  WaitForState(job, "passed");
+  EXPECT_EQ(Show(job)["drone"], "local");
+  Child& again = Serve("bee");
+  EXPECT_EQ(again.Finish().code, 1) << "not ever";
+}
+
+TEST_F(RemoteDrones, ACertificateIsRenewedInPassing) {
+  // A minute of validity that began five minutes ago: more than half is over at once.
+  StartRemoteQueen({"--peer-certificate", "1m", "--lease", "3s"});
+  EnrolDrone("bee");
+  const std::string path = DroneData("bee") + "/tls/drone.crt", first = ReadText(path);
+  Child& bee = Serve("bee");
+  ASSERT_TRUE(Eventually([&] { return absl::StrContains(bee.Err(), "was renewed"); })) << bee.Err();
+  EXPECT_NE(ReadText(path), first);
+  KillQueen();
+  StartRemoteQueen({"--peer-certificate", "1m", "--lease", "3s"});
+  EXPECT_TRUE(Eventually([&] { return IsConnected("bee"); })) << bee.Err();
+}
+
+TEST_F(RemoteDrones, WhatIsMissingIsSaid) {
+  StartQueen();
+  const Outcome closed = Start({Binary("queen"), "invite", "drone", "--data", QueenData()}).Finish();
+  EXPECT_EQ(closed.code, 1);
+  EXPECT_THAT(closed.err, HasSubstr("does not listen for other hosts"));
+  const Outcome kind = Start({Binary("queen"), "invite", "wasp", "--data", QueenData()}).Finish();
+  EXPECT_EQ(kind.code, 2);
+  const Outcome stranger = Start({Binary("drone"), "serve", "--data", DroneData("x")}).Finish();
+  EXPECT_EQ(stranger.code, 78);
+  EXPECT_THAT(stranger.err, HasSubstr("drone enroll URL --token INVITATION"));
+  StopQueen();
+  const Outcome absent = Start({Binary("queen"), "peers", "--data", QueenData()}).Finish();
+  EXPECT_THAT(absent.err, HasSubstr("no queen answers"));
+  WriteText(QueenData() + "/tls/authority.crt", "damaged");
+  const Outcome damaged = Start({Binary("queen"), "serve", "--data", QueenData()}).Finish();
+  EXPECT_NE(damaged.code, 0);
+  EXPECT_THAT(damaged.err, HasSubstr("restore it from a backup"));
+}
+
+}  // namespace
+}  // namespace waggle::test
