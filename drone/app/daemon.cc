@@ -110,7 +110,7 @@ absl::Status Daemon::FindQueen() {
   if (!options_.target.empty()) return absl::OkStatus();
   ASSIGN_OR_RETURN(credentials_, Credentials::Load(options_.data, WallNow()));
   if (credentials_ == nullptr) {
-    return absl::FailedPreconditionError(
+    return absl::InvalidArgumentError(
         "no queen is named, and this drone is not enrolled with one\nnext: name the socket of a queen on "
         "this host "
         "with --queen, or enrol with one elsewhere: drone enroll URL --token INVITATION");
@@ -121,10 +121,10 @@ absl::Status Daemon::FindQueen() {
 }
 
 absl::Status Daemon::Open() {
+  RETURN_IF_ERROR(FindQueen());
   RETURN_IF_ERROR(MakeDirectories(options_.data));
   RETURN_IF_ERROR(Lock());
   RETURN_IF_ERROR(layout_.Prepare());
-  RETURN_IF_ERROR(FindQueen());
   attempt::Attempts::Config config{layout_, {}, ExecutableDirectory() + "/waggle-shim"};
   ASSIGN_OR_RETURN(config.host.identity, layout_.Identity());
   ASSIGN_OR_RETURN(config.host.boot_id, BootId());

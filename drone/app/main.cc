@@ -20,6 +20,7 @@ int Serve(const waggle::config::Settings& settings) {
   auto daemon = waggle::drone::Daemon::Create(std::move(*options));
   if (!daemon.ok()) {
     // Another daemon may leave and a slow host recover; a data directory that cannot be used needs a person.
+    if (absl::IsInvalidArgument(daemon.status())) return Fail(waggle::exit_code::kUsage, daemon.status());
     const bool passes = absl::IsAlreadyExists(daemon.status()) || absl::IsUnavailable(daemon.status());
     return Fail(passes ? waggle::exit_code::kRuntimeFailure : waggle::exit_code::kBadConfig, daemon.status());
   }
