@@ -113,6 +113,8 @@ void Loader::BuiltIn() {
   for (const Key& key : program_.keys) {
     if (!key.fallback.empty()) SlotOf(key).value = Value{std::string(key.fallback), "built-in"};
   }
+  for (const Sources::Found& found : sources_.found)
+    SlotOf(*found.key).value = Value{found.value, found.origin};
 }
 
 std::optional<Fault> Loader::TakeEntry(const Key& key, const std::string& name, const std::string& value,

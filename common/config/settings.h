@@ -16,12 +16,19 @@
 namespace waggle::config {
 
 // Where settings come from, lowest layer last: flags, variables, `file` or else `user_file`,
-// DIRECTORY/NAME.d/*.yaml (the last in lexical order first), DIRECTORY/NAME.yaml, the built-in values.
+// DIRECTORY/NAME.d/*.yaml (the last in lexical order first), DIRECTORY/NAME.yaml, what the program found, the
+// built-in values.
 struct Sources {
   std::vector<std::pair<const Key*, std::string>> flags;         // as given, in order
   std::vector<std::pair<std::string, std::string>> environment;  // NAME, value; one with "" is not set
   std::string file;                                              // --config: must be there; "" = not given
   std::string user_file, directory;                              // may be missing; "" = none
+  // What the program found out by itself; between the built-in values and everything that was said.
+  struct Found {
+    const Key* key;
+    std::string value, origin;
+  };
+  std::vector<Found> found;
   std::string closing;  // last line of errors about files and variables
 };
 

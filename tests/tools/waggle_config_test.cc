@@ -102,8 +102,7 @@ TEST_F(WaggleConfigTest, AMistakeInAFileHasItsPlace) {
   EXPECT_EQ(Run({"config", "keys"}).code, 0);
   EXPECT_EQ(Run({"--help"}).code, 0);
   dir_.Write("xdg/waggle/config.yaml", "queen: ci.example.com\n");
-  EXPECT_THAT(Run({"jobs"}).err,
-              HasSubstr("config.yaml:1:8: `queen: ci.example.com` is no queen on this host\n"));
+  EXPECT_THAT(Run({"jobs"}).err, HasSubstr("config.yaml:1:8: `queen: ci.example.com` has no port\n"));
   EXPECT_THAT(Run({"jobs"}, {{"WAGGLE_COLOR", "sometimes"}}).err, HasSubstr("config.yaml:1:8:"));
   dir_.Write("xdg/waggle/config.yaml", "");
   EXPECT_EQ(
@@ -124,7 +123,8 @@ TEST_F(WaggleConfigTest, EveryWrongLineIsOneClearError) {
   const std::vector<Wrong> cases = {
       {{},
        2,
-       "waggle needs a command: submit, watch, logs, jobs, show, drones, cancel, verify, config\n  next: "
+       "waggle needs a command: submit, watch, logs, jobs, show, drones, cancel, verify, login, logout, "
+       "config\n  next: "
        "waggle --help\n"},
       {{"wacth", "1"},
        2,
@@ -168,10 +168,18 @@ TEST_F(WaggleConfigTest, EveryWrongLineIsOneClearError) {
       {{"jobs", "--queen"}, 2, "--queen needs a value\n"},
       {{"jobs", "--queen", ""}, 2, "--queen `` is empty\n"},
       {{"jobs", "--queen", "unix:"}, 2, "--queen `unix:` names no socket\n"},
-      {{"jobs", "--queen", "ci.example.com:7874"},
-       2,
-       "--queen `ci.example.com:7874` is no queen on this host\n  remote queens"},
-      {{"watch", "1", "--queen", "https://x/y"}, 125, "--queen `https://x/y` is no queen on this host\n"},
+      {{"jobs", "--queen", "ci.example.com"}, 2, "--queen `ci.example.com` has no port\n  write HOST:PORT"},
+      {{"jobs", "--queen", "ci.example.com:0"}, 2, "--queen `ci.example.com:0` has no port between 1 and"},
+      {{"jobs", "--queen", "ci..example:1"}, 2, "--queen `ci..example:1` has no host name or address\n"},
+      {{"jobs", "--queen", "http://x:1"}, 2, "--queen `http://x:1` is no https URL\n"},
+      {{"watch", "1", "--queen", "https://x/y"},
+       125,
+       "--queen `https://x/y` has more than a host and a port\n"},
+      {{"jobs", "--queen", "CI.example.com:7874"},
+       4,
+       "you are not logged in to ci.example.com:7874\n  the address comes from --queen\n  next: have her "
+       "administrator run `queen invite user NAME`, then waggle login"},
+      {{"watch", "1", "--queen", "https://[::1]:7875"}, 125, "you are not logged in to https://[::1]:7875\n"},
       {{"jobs", "--queen", "/none"},
        5,
        "cannot reach the queen at /none/queen.sock (No such file or directory)\n"},

@@ -166,8 +166,8 @@ TEST(WaggleUnreachableTest, TheErrorSaysWhereAndWhy) {
                           "  next: start her with `queen serve`, or name her socket with --queen [WG001]\n");
   EXPECT_EQ(RunWaggle({"watch", "12"}, {{"WAGGLE_QUEEN", dir.path()}}).code, 125);
   Exit remote = RunWaggle({"jobs"}, {{"WAGGLE_QUEEN", "ci.example.com:7874"}});
-  EXPECT_EQ(remote.code, 2);
-  EXPECT_THAT(remote.err, HasSubstr("this version speaks only to the queen's Unix socket"));
+  EXPECT_EQ(remote.code, 4);
+  EXPECT_THAT(remote.err, HasSubstr("you are not logged in to ci.example.com:7874"));
 }
 
 TEST(WaggleUnreachableTest, ASocketThatNeverAnswersEndsAfterFiveSeconds) {

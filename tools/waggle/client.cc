@@ -17,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/limits.h"
 #include "common/base/status_macros.h"
+#include "tools/waggle/remote.h"
 #include "waggle/v1/queen.grpc.pb.h"
 
 namespace waggle::cli {
@@ -44,12 +45,6 @@ std::string Target(std::string_view path) {
     }
   }
   return target;
-}
-
-absl::Status Unreachable(const Address& address, std::string_view why) {
-  return absl::UnavailableError(absl::StrCat(
-      "cannot reach the queen at ", address.socket, " (", std::string(why), ")\nthe address comes from ",
-      address.origin, "\nnext: start her with `queen serve`, or name her socket with --queen [WG001]"));
 }
 
 // Knocks with a bare connect(2), because its errno says why; gRPC would only retry until the deadline.
@@ -101,14 +96,25 @@ absl::Status Again(const std::function<absl::Status()>& call) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const Address& address) {
-  std::unique_ptr<Client> client(new Client);
+absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const Address& address, const Logins& logins) {
+  std::unique_ptr<Client> client(new Client(logins));
+  RETURN_IF_ERROR(address.remote.empty() ? client->ConnectSocket(address) : client->ConnectRemote(address));
+  return client;
+}
+
+absl::Status Client::ConnectRemote(const Address& address) {
+  ASSIGN_OR_RETURN(login_, UsableLogin(logins_, address));
+  ASSIGN_OR_RETURN(channel_, ConnectTls(*login_, address));
+  return absl::OkStatus();
+}
+
+absl::Status Client::ConnectSocket(const Address& address) {
   std::string path = address.socket;
   if (path.size() > kSocketPathBytes) {
     std::filesystem::path full(path);
-    client->directory_.Reset(open(full.parent_path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!client->directory_.valid()) return Unreachable(address, std::strerror(errno));
-    path = absl::StrCat("/proc/self/fd/", client->directory_.get(), "/", full.filename().string());
+    directory_.Reset(open(full.parent_path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!directory_.valid()) return Unreachable(address, std::strerror(errno));
+    path = absl::StrCat("/proc/self/fd/", directory_.get(), "/", full.filename().string());
     if (path.size() > kSocketPathBytes) return Unreachable(address, "the file name is too long for a socket");
   }
   RETURN_IF_ERROR(Knock(address, path));
@@ -119,38 +125,45 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const Address& address) 
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, millis(limits::kBackoffMin));
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, millis(limits::kBackoffMin));
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, millis(limits::kBackoffMax));
-  client->channel_ = grpc::CreateCustomChannel(Target(path), grpc::InsecureChannelCredentials(), arguments);
-  if (!client->channel_->WaitForConnected(std::chrono::system_clock::now() + kConnectDeadline)) {
+  channel_ = grpc::CreateCustomChannel(Target(path), grpc::InsecureChannelCredentials(), arguments);
+  if (!channel_->WaitForConnected(std::chrono::system_clock::now() + kConnectDeadline)) {
     return Unreachable(address, "what listens there does not answer as a queen within 5 s");
   }
-  return client;
+  return absl::OkStatus();
+}
+
+absl::Status Client::Ended(const absl::Status& status) {
+  if (status.ok() && login_ && !renewed_.exchange(true)) RenewIfDue(*login_, logins_, channel_);
+  return status;
 }
 
 absl::Status Client::SubmitRun(const v1::SubmitRunRequest& request, v1::SubmitRunResponse* response) {
-  return Again([&] {
+  return Ended(Again([&] {
     return Call(v1::Runs::NewStub(channel_), &v1::Runs::Stub::Submit, request, response, kLongCallDeadline);
-  });
+  }));
 }
 absl::Status Client::SubmitJob(const v1::SubmitJobRequest& request, v1::Job* response) {
-  return Again([&] { return Call(v1::Jobs::NewStub(channel_), &v1::Jobs::Stub::Submit, request, response); });
+  return Ended(
+      Again([&] { return Call(v1::Jobs::NewStub(channel_), &v1::Jobs::Stub::Submit, request, response); }));
 }
 absl::Status Client::GetJob(const v1::GetJobRequest& request, v1::Job* response) {
-  return Call(v1::Jobs::NewStub(channel_), &v1::Jobs::Stub::Get, request, response);
+  return Ended(Call(v1::Jobs::NewStub(channel_), &v1::Jobs::Stub::Get, request, response));
 }
 absl::Status Client::ListJobs(const v1::ListJobsRequest& request, v1::ListJobsResponse* response) {
-  return Call(v1::Jobs::NewStub(channel_), &v1::Jobs::Stub::List, request, response);
+  return Ended(Call(v1::Jobs::NewStub(channel_), &v1::Jobs::Stub::List, request, response));
 }
 absl::Status Client::CancelJob(const v1::CancelJobRequest& request, v1::Job* response) {
-  return Call(v1::Jobs::NewStub(channel_), &v1::Jobs::Stub::Cancel, request, response);
+  return Ended(Call(v1::Jobs::NewStub(channel_), &v1::Jobs::Stub::Cancel, request, response));
 }
 absl::Status Client::Outline(const v1::OutlineRequest& request, v1::OutlineResponse* response) {
-  return Call(v1::Logs::NewStub(channel_), &v1::Logs::Stub::Outline, request, response);
+  return Ended(Call(v1::Logs::NewStub(channel_), &v1::Logs::Stub::Outline, request, response));
 }
 absl::Status Client::Verify(const v1::VerifyRequest& request, v1::VerifyResponse* response) {
-  return Call(v1::Logs::NewStub(channel_), &v1::Logs::Stub::Verify, request, response, kLongCallDeadline);
+  return Ended(
+      Call(v1::Logs::NewStub(channel_), &v1::Logs::Stub::Verify, request, response, kLongCallDeadline));
 }
 absl::Status Client::ListDrones(v1::ListDronesResponse* response) {
-  return Call(v1::Fleet::NewStub(channel_), &v1::Fleet::Stub::List, v1::ListDronesRequest(), response);
+  return Ended(Call(v1::Fleet::NewStub(channel_), &v1::Fleet::Stub::List, v1::ListDronesRequest(), response));
 }
 
 }  // namespace waggle::cli

@@ -1,12 +1,15 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/base/fd.h"
 #include "tools/waggle/address.h"
+#include "tools/waggle/logins.h"
 
 namespace grpc {
 class Channel;
@@ -33,8 +36,9 @@ namespace waggle::cli {
 // Unavailable and DeadlineExceeded when she does not answer. Calls may come from any thread.
 class Client {
  public:
-  // Returns within 5 s. Unavailable: nobody listens there; PermissionDenied: the socket is not ours to use.
-  static absl::StatusOr<std::unique_ptr<Client>> Connect(const Address& address);
+  // Returns within 5 s, from another host within 10. Unavailable: nobody listens there; PermissionDenied: the
+  // socket is not ours to use, or it is another queen; Unauthenticated: `logins` has none that could be used.
+  static absl::StatusOr<std::unique_ptr<Client>> Connect(const Address& address, const Logins& logins);
 
   absl::Status SubmitRun(const v1::SubmitRunRequest& request, v1::SubmitRunResponse* response);
   absl::Status SubmitJob(const v1::SubmitJobRequest& request, v1::Job* response);
@@ -48,8 +52,15 @@ class Client {
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
 
  private:
-  Client() = default;
+  explicit Client(const Logins& logins) : logins_(logins) {}
+  absl::Status ConnectSocket(const Address& address);
+  absl::Status ConnectRemote(const Address& address);
+  // Of a call. The first that succeeds is the occasion to renew the login.
+  absl::Status Ended(const absl::Status& status);
 
+  const Logins logins_;
+  std::optional<Login> login_;         // over TLS
+  std::atomic<bool> renewed_ = false;  // or tried to
   UniqueFd directory_;  // of the socket, when its path is too long for an address; must outlive the channel
   std::shared_ptr<grpc::Channel> channel_;
 };

@@ -2,7 +2,7 @@
 
 #include <cstdlib>
 
-#include "common/config/address.h"
+#include "tools/waggle/address.h"
 
 namespace waggle::cli {
 namespace {
@@ -12,10 +12,10 @@ constexpr std::string_view kWhen[] = {"auto", "always", "never"};
 
 const config::Key kKeys[] = {
     {.name = "queen",
-     .rule = config::Text{config::CheckQueen},
+     .rule = config::Text{CheckAddress},
      .fallback = "/run/queen/queen.sock",
      .placeholder = "ADDRESS",
-     .help = "Where the queen listens: her socket, or her data directory"},
+     .help = "Where the queen listens: her socket, her data directory, or HOST:PORT after waggle login"},
     {.name = "format",
      .rule = config::Choice{kForms},
      .fallback = "text",
@@ -34,17 +34,30 @@ std::string Environment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-}  // namespace
-
-const config::Program kProgram{"waggle", "WAGGLE_", /*daemon=*/false, "read by each command", kKeys};
-
-std::string UserFile() {
+// $XDG_CONFIG_HOME/waggle, else ~/.config/waggle; "" without a home.
+std::string UserDirectory() {
   std::string base = Environment("XDG_CONFIG_HOME");
   if (!base.starts_with('/')) {  // a relative one is to be ignored
     const std::string home = Environment("HOME");
     base = home.empty() ? "" : home + "/.config";
   }
-  return base.empty() ? "" : base + "/waggle/config.yaml";
+  return base.empty() ? "" : base + "/waggle";
+}
+
+std::string Below(const std::string& directory, const char* name) {
+  return directory.empty() ? "" : directory + name;
+}
+
+}  // namespace
+
+const config::Program kProgram{"waggle", "WAGGLE_", /*daemon=*/false, "read by each command", kKeys};
+
+std::string UserFile() {
+  return Below(UserDirectory(), "/config.yaml");
+}
+
+std::string LoginDirectory() {
+  return Below(UserDirectory(), "/queens");
 }
 
 }  // namespace waggle::cli

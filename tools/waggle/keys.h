@@ -13,4 +13,7 @@ extern const config::Program kProgram;
 // $XDG_CONFIG_HOME/waggle/config.yaml, else ~/.config/waggle/config.yaml; "" without a home.
 std::string UserFile();
 
+// Where logins are kept: queens/ beside that file; "" without a home.
+std::string LoginDirectory();
+
 }  // namespace waggle::cli

@@ -9,11 +9,13 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "common/config/address.h"
+#include "common/base/fd.h"
 #include "common/config/command_line.h"
 #include "common/config/settings.h"
+#include "common/rpc/channel.h"
 #include "tools/waggle/commands/commands.h"
 #include "tools/waggle/keys.h"
+#include "tools/waggle/logins.h"
 #include "tools/waggle/session.h"
 
 namespace waggle::cli {
@@ -43,10 +45,19 @@ struct Arguments {
   LogsOptions logs;
   JobsOptions jobs;
   CancelOptions cancel;
-  std::string show_job, verify_job;
+  LoginOptions login;
+  std::string show_job, verify_job, logout_queen;
   config::Given given;
   bool origin = false;
 };
+
+// Where there is no queen on this host, a login says which one is meant.
+std::vector<config::Sources::Found> FindQueen() {
+  const config::Key& key = kProgram.keys.front();
+  const std::vector<std::string> logins = Logins(LoginDirectory()).List();
+  if (logins.size() != 1 || FileExists(std::string(key.fallback))) return {};
+  return {{&key, logins.front(), "the only login in " + LoginDirectory()}};
+}
 
 // --NAME auto|always|never, into one of the enums that have these three values.
 template <typename Enum>
@@ -82,6 +93,7 @@ class Flags {
     AddLists();
     AddCancel();
     AddVerify();
+    AddLogin();
     AddConfig();
   }
 
@@ -105,6 +117,7 @@ class Flags {
     sources.flags = arguments_.given.flags;
     sources.file = arguments_.given.file;
     sources.user_file = UserFile();
+    sources.found = FindQueen();
     absl::StatusOr<config::Settings> settings = config::Settings::Load(kProgram, sources);
     if (!settings.ok()) {
       Session session(global);
@@ -126,8 +139,7 @@ class Flags {
   void Take(const config::Settings& settings) {
     GlobalOptions& g = arguments_.global;
     const std::string origin = settings.Origin("queen");
-    g.queen = {config::QueenSocket(settings.Get("queen")),
-               origin == "built-in" ? "the built-in default" : origin};
+    g.queen = ReadAddress(settings.Get("queen"), origin == "built-in" ? "the built-in default" : origin);
     // A standing preference for JSON does not change what --raw promises; -o json on the same line does.
     const bool raw = arguments_.logs.raw && settings.Origin("format") != "--format";
     g.json = settings.Get("format") == "json" && !raw;
@@ -232,6 +244,21 @@ class Flags {
     verb->add_option("JOB", arguments_.verify_job, "12, 12@2 (second attempt) or @last")->required();
   }
 
+  void AddLogin() {
+    LoginOptions& o = arguments_.login;
+    CLI::App* login = Verb("login", "Get a certificate from a queen on another host, with a token of hers",
+                           "  waggle login https://ci.example.com:7875 --token-stdin\n"
+                           "  waggle login https://ci.example.com:7875 --token wg1.TOKEN.PIN\n",
+                           [&o](Session& session) { return RunLogin(session, o); });
+    login->add_option("URL", o.url, "https://HOST:PORT, as `queen invite user NAME` prints it")->required();
+    login->add_option("--token", o.token, "What she printed; other users of this host can see it here")
+        ->type_name("TOKEN");
+    login->add_flag("--token-stdin", o.token_stdin, "Read the token from standard input");
+    CLI::App* logout = Verb("logout", "Delete what login stored", "  waggle logout ci.example.com:7874\n",
+                            [this](Session& session) { return RunLogout(session, arguments_.logout_queen); });
+    logout->add_option("ADDRESS", arguments_.logout_queen, "HOST:PORT (default: the only one)");
+  }
+
   void AddConfig() {
     CLI::App* config = app_.add_subcommand("config", "What may be set, and what is set");
     formatter_->Add(config,
@@ -272,6 +299,7 @@ int UsageError(const Flags& flags, const CLI::ParseError& error, int argc, char*
 }
 
 int Main(int argc, char** argv) {
+  rpc::OnlyTls13();
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is seen by write(2); Output leaves quietly
   setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);  // its warnings are ours to tell
   Flags flags;

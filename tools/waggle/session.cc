@@ -6,6 +6,7 @@
 #include "common/base/vocabulary.h"
 #include "tools/waggle/client.h"
 #include "tools/waggle/errors.h"
+#include "tools/waggle/keys.h"
 #include "waggle/v1/queen.pb.h"
 
 namespace waggle::cli {
@@ -21,7 +22,7 @@ Session::~Session() = default;
 
 absl::StatusOr<Client*> Session::Connect() {
   if (client_ == nullptr) {
-    ASSIGN_OR_RETURN(client_, Client::Connect(options.queen));
+    ASSIGN_OR_RETURN(client_, Client::Connect(options.queen, Logins(LoginDirectory())));
   }
   return client_.get();
 }

@@ -61,6 +61,15 @@ int RunCancel(Session& session, const CancelOptions& options);
 
 int RunDrones(Session& session);
 
+struct LoginOptions {
+  std::string url;    // https://HOST:PORT
+  std::string token;  // "" = from standard input
+  bool token_stdin = false;
+};
+int RunLogin(Session& session, const LoginOptions& options);
+// `address`: as for --queen; "" = the only login, or the one of the queen that is set.
+int RunLogout(Session& session, const std::string& address);
+
 int RunConfigShow(Session& session, const config::Settings& settings, bool origin);
 int RunConfigKeys(Session& session);
 

@@ -1,0 +1,42 @@
+#include "tests/support/remote_queen.h"
+
+namespace waggle::test {
+namespace {
+
+// The word behind `mark` in the ready line: "ready on unix:PATH, grpc 127.0.0.1:43210, https
+// 127.0.0.1:43211".
+std::string WordBehind(const std::string& log, const std::string& mark) {
+  const std::size_t ready = log.find(" ready on ");
+  if (ready == std::string::npos || log.find('\n', ready) == std::string::npos) return "";
+  const std::size_t at = log.find(mark, ready);
+  if (at == std::string::npos) return "";
+  const std::size_t begin = at + mark.size();
+  return log.substr(begin, log.find_first_of(", \n", begin) - begin);
+}
+
+}  // namespace
+
+RemoteQueen RemoteFixture::StartRemoteQueen(const RemoteQueen& where) {
+  StartQueen({"--listen", where.grpc, "--http", where.https});
+  RemoteQueen found;
+  EXPECT_TRUE(Eventually([&] {
+    const std::string log = Queen().Err();
+    found = {WordBehind(log, ", grpc "), WordBehind(log, ", https ")};
+    return !found.https.empty() || !Queen().Running();
+  })) << Queen().Err();
+  EXPECT_NE(found.grpc, "") << Queen().Err();
+  return found;
+}
+
+std::string RemoteFixture::Invite(const std::string& kind, const std::string& name) {
+  Words argv = {Binary("queen"), "invite", kind, "--data", QueenData()};
+  if (!name.empty()) argv.push_back(name);
+  const Outcome outcome = Start(argv).Finish();
+  EXPECT_EQ(outcome.code, 0) << outcome;
+  const std::size_t at = outcome.out.find("wg1.");
+  EXPECT_NE(at, std::string::npos) << outcome;
+  if (at == std::string::npos) return "";
+  return outcome.out.substr(at, outcome.out.find_first_of(" \n", at) - at);
+}
+
+}  // namespace waggle::test

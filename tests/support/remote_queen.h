@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+
+#include "tests/support/hive_fixture.h"
+
+namespace waggle::test {
+
+// Where a queen listens for other hosts: ADDRESS:PORT each; port 0: any.
+struct RemoteQueen {
+  std::string grpc = "127.0.0.1:0", https = "127.0.0.1:0";
+};
+
+// A hive whose queen also listens for other hosts.
+class RemoteFixture : public HiveFixture {
+ protected:
+  // Returns when she listens on all of it; with the ports she got. With those she can be started there again.
+  RemoteQueen StartRemoteQueen(const RemoteQueen& where = {});
+  // `queen invite KIND NAME`: the token it prints. An empty name: whoever enrols chooses.
+  std::string Invite(const std::string& kind, const std::string& name);
+};
+
+}  // namespace waggle::test
