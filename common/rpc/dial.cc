@@ -110,8 +110,8 @@ absl::StatusOr<UniqueFd> Connect(const Address& address, const std::string& wher
   }
   if (error == 0) return socket;
   if (error == ECONNREFUSED)
-    return absl::UnavailableError(absl::StrCat(
-        where, " refused the connection: check that the server runs and that this is its HTTP port"));
+    return absl::UnavailableError(
+        absl::StrCat(where, " refused the connection: check that the server runs and that this is its port"));
   return absl::UnavailableError(absl::StrCat("cannot reach ", where, ": ", ::strerror(error)));
 }
 

@@ -177,8 +177,10 @@ TEST_F(Login, AnotherQueenIsToldApart) {
 
 TEST_F(Login, ADronesInvitationIsNoPersons) {
   const Outcome outcome = LogIn(Invite("drone", "bee"), {"-q"});
-  EXPECT_NE(outcome.code, 0) << outcome;
-  EXPECT_THAT(outcome.err, HasSubstr("was issued for a drone; here one of a user is needed"));
+  EXPECT_EQ(outcome.code, 4) << outcome;
+  EXPECT_EQ(outcome.err,
+            "error: this invitation was a drone's, and is used up\n  next: ask for one of `queen "
+            "invite user NAME` [WG501]\n");
   EXPECT_FALSE(fs::exists(Folder(queen_.grpc)));
 }
 

@@ -61,6 +61,19 @@ absl::Status Refused(const HostPort& url, const rpc::HttpsAnswer& answer, const 
                          absl::StrCat("it answered ", answer.status, detail.empty() ? "" : ": ", detail)));
 }
 
+// Whether it lets a person in, now.
+absl::Status CheckUse(const Login& login) {
+  if (login.certificate.role() == tls::Role::kDrone) {
+    return absl::PermissionDeniedError(
+        "this invitation was a drone's, and is used up\nnext: ask for one of `queen invite user NAME` "
+        "[WG501]");
+  }
+  const absl::Status good = tls::Verify(login.certificate, login.authority, {tls::Role::kUser}, WallNow());
+  if (good.ok()) return good;
+  return absl::Status(good.code(),
+                      absl::StrCat("the certificate the queen sent cannot be used\n", good.message()));
+}
+
 // The answer is hers, for the pin is, but it is checked like anybody's.
 absl::StatusOr<Login> Read(const HostPort& url, const tls::Invitation& invitation, tls::Key key,
                            const Json& body) {
@@ -71,7 +84,6 @@ absl::StatusOr<Login> Read(const HostPort& url, const tls::Invitation& invitatio
   ASSIGN_OR_RETURN(tls::Certificate authority, tls::Certificate::FromPem(TextOf(body, "authority")));
   if (authority.key_id() != invitation.pin)
     return absl::PermissionDeniedError("the authority in her answer is not the one of the token");
-  RETURN_IF_ERROR(tls::Verify(certificate, authority, {tls::Role::kUser}, WallNow()));
   if (certificate.key_id() != key.id()) return absl::DataLossError("the certificate is of another key");
   return Login{{url.host, port->get<std::uint16_t>()},
                UrlOf(url),
@@ -101,6 +113,7 @@ absl::StatusOr<Login> Enrol(const HostPort& url, const tls::Invitation& invitati
   absl::StatusOr<Login> login = body.is_object() ? Read(url, invitation, *std::move(key), body)
                                                  : absl::DataLossError("its answer is no JSON object");
   if (!login.ok()) return Unsaid(url, login.status());
+  RETURN_IF_ERROR(CheckUse(*login));
   absl::Status stored = logins.Store(*login);
   if (!stored.ok()) {
     return absl::Status(

@@ -84,6 +84,19 @@ TEST(Precedence, BuiltInValuesAreTheLowest) {
   EXPECT_EQ(settings->Get("data"), "");
 }
 
+TEST(Precedence, WhatTheProgramFoundStandsOnlyOverTheBuiltIn) {
+  TestSources s;
+  s.sources.found.push_back({&KeyNamed("lease"), "9s", "found out"});
+  EXPECT_EQ(s.Load()->Get("lease"), "9s");
+  EXPECT_EQ(s.Load()->Origin("lease"), "found out");
+  for (const Layer& layer : Layers()) {
+    TestSources over;
+    over.sources.found = s.sources.found;
+    layer.set(over);
+    EXPECT_NE(over.Load()->Get("lease"), "9s") << layer.name;
+  }
+}
+
 TEST(Precedence, DropInsGoInLexicalOrderAndOnlyYamlCounts) {
   TestSources s;
   s.Etc("lease: 2s\nslots: 2\nspeed: 2\n");
