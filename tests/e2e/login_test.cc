@@ -4,7 +4,6 @@
 #include <grpcpp/grpcpp.h>
 #include <sys/stat.h>
 
-#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -17,7 +16,6 @@ namespace waggle::test {
 namespace {
 
 using ::testing::HasSubstr;
-using ::testing::Not;
 using ::testing::StartsWith;
 
 namespace fs = std::filesystem;

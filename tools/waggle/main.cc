@@ -53,7 +53,7 @@ struct Arguments {
 
 // Where there is no queen on this host, a login says which one is meant.
 std::vector<config::Sources::Found> FindQueen() {
-  const config::Key& key = kProgram.keys.front();
+  const config::Key& key = kProgram.keys.front();  // "queen"
   const std::vector<std::string> logins = Logins(LoginDirectory()).List();
   if (logins.size() != 1 || FileExists(std::string(key.fallback))) return {};
   return {{&key, logins.front(), "the only login in " + LoginDirectory()}};

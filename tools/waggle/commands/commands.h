@@ -62,9 +62,9 @@ int RunCancel(Session& session, const CancelOptions& options);
 int RunDrones(Session& session);
 
 struct LoginOptions {
-  std::string url;    // https://HOST:PORT
-  std::string token;  // "" = from standard input
-  bool token_stdin = false;
+  std::string url;           // https://HOST:PORT
+  std::string token;         // "" = not given
+  bool token_stdin = false;  // read it from standard input
 };
 int RunLogin(Session& session, const LoginOptions& options);
 // `address`: as for --queen; "" = the only login, or the one of the queen that is set.
