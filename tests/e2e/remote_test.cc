@@ -9,14 +9,14 @@
 
 #include <memory>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "common/base/clock.h"
 #include "common/base/fd.h"
 #include "common/rpc/channel.h"
 #include "common/tls/authority.h"
-#include "tests/support/hive_fixture.h"
+#include "tests/support/remote_queen.h"
 #include "waggle/v1/hive.grpc.pb.h"
 #include "waggle/v1/queen.grpc.pb.h"
 
@@ -25,43 +25,17 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// A port nobody has: the drones keep the queen's for longer than she lives.
-int FreePort() {
-  UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  EXPECT_EQ(::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-  EXPECT_EQ(::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
-  return ntohs(address.sin_port);
-}
-
-class RemoteDrones : public HiveFixture {
+class RemoteDrones : public RemoteFixture {
  protected:
-  void StartRemoteQueen(Words flags = {}) {
-    flags.insert(flags.end(), {"--listen", absl::StrCat("127.0.0.1:", grpc_), "--http",
-                               absl::StrCat("127.0.0.1:", https_), "--public-name", "localhost"});
-    StartQueen(flags);
-    ASSERT_TRUE(Eventually([&] { return absl::StrContains(Queen().Err(), "https 127.0.0.1:"); }))
-        << Queen().Err();
+  // At the ports she had before, if there was one.
+  void StartOrRestartQueen(const Words& flags = {}) { at_ = StartRemoteQueen(at_, flags); }
+  Outcome Enrol(const std::string& name, const std::string& token) {
+    return Start({Binary("drone"), "enroll", "https://" + at_.https, "--token", token, "--data",
+                  DroneData(name), "--name", name})
+        .Finish();
   }
-  // The words of the line that `queen invite` prints.
-  Words Invite(const Words& words) {
-    Words argv = {Binary("queen"), "invite", "--data", QueenData()};
-    argv.insert(argv.end(), words.begin(), words.end());
-    const Outcome outcome = Start(argv).Finish();
-    EXPECT_EQ(outcome.code, 0) << outcome;
-    return absl::StrSplit(outcome.out.substr(0, outcome.out.find('\n')), ' ');
-  }
-  Outcome Enrol(const std::string& name, const Words& line) {
-    Words argv = {Binary("drone"), line.at(1), line.at(2), line.at(3), line.at(4), "--data", DroneData(name)};
-    return Start(argv).Finish();
-  }
-  void EnrolDrone(const std::string& name, const Words& more = {}) {
-    Words words = {"drone", name};
-    words.insert(words.end(), more.begin(), more.end());
-    const Outcome outcome = Enrol(name, Invite(words));
+  void EnrolDrone(const std::string& name, const Words& flags = {}) {
+    const Outcome outcome = Enrol(name, Invite("drone", name, flags));
     ASSERT_EQ(outcome.code, 0) << outcome;
   }
   // The enrolled drone's daemon, connected over TLS.
@@ -94,12 +68,12 @@ class RemoteDrones : public HiveFixture {
     return *std::move(authority);
   }
 
-  const int grpc_ = FreePort(), https_ = FreePort();
+  RemoteQueen at_;
   std::vector<std::unique_ptr<Child>> served_;
 };
 
 TEST_F(RemoteDrones, AnEnrolledDroneRunsWhatOnlyItMay) {
-  StartRemoteQueen();
+  StartOrRestartQueen();
   StartDrone("local");
   EnrolDrone("bee", {"--label", "prod=yes"});
   EnrolDrone("liar");
@@ -119,27 +93,25 @@ TEST_F(RemoteDrones, AnEnrolledDroneRunsWhatOnlyItMay) {
 }
 
 TEST_F(RemoteDrones, AnInvitationWorksOnceAndItsPinMustMatch) {
-  StartRemoteQueen();
-  Words line = Invite({"drone", "bee"});
-  Words forged = line;
-  forged[4].back() = forged[4].back() == '0' ? '1' : '0';
+  StartOrRestartQueen();
+  const std::string token = Invite("drone", "");
+  std::string forged = token;
+  forged.back() = forged.back() == '0' ? '1' : '0';
   const Outcome other = Enrol("forged", forged);
   EXPECT_EQ(other.code, 1);
   EXPECT_THAT(other.err, HasSubstr("does not match"));
   EXPECT_FALSE(Exists(DroneData("forged") + "/tls/enrolled"));
-  EXPECT_EQ(Enrol("bee", line).code, 0) << "it was not used up by that";
-  const Outcome again = Enrol("late", line);
+  EXPECT_EQ(Enrol("bee", token).code, 0) << "it was not used up by that";
+  const Outcome again = Enrol("late", token);
   EXPECT_EQ(again.code, 1);
   EXPECT_THAT(again.err, HasSubstr("already used by bee"));
   EXPECT_THAT(again.err, HasSubstr("next: "));
-  EXPECT_TRUE(FilesContaining(QueenData(), line[4].substr(4, 43)).empty()) << "the token is stored";
-  Words garbled = line;
-  garbled[4] = "wg1.short";
-  EXPECT_EQ(Enrol("late", garbled).code, 1);
+  EXPECT_TRUE(FilesContaining(QueenData(), token.substr(4, 43)).empty()) << "the token is stored";
+  EXPECT_EQ(Enrol("late", "wg1.short").code, 1);
 }
 
 TEST_F(RemoteDrones, NobodyElseGetsAWordOfHttp2) {
-  StartRemoteQueen();
+  StartOrRestartQueen();
   const tls::Authority ours = Authority();
   const tls::Authority foreign = *tls::Authority::Create("Waggle queen", WallNow());
   const tls::Key key = *tls::Key::Generate();
@@ -172,9 +144,11 @@ TEST_F(RemoteDrones, NobodyElseGetsAWordOfHttp2) {
     const unsigned char alpn[] = "\x02h2";
     SSL_CTX_set_alpn_protos(context.get(), alpn, 3);
     UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    int port = 0;
+    EXPECT_TRUE(absl::SimpleAtoi(at_.grpc.substr(at_.grpc.rfind(':') + 1), &port));
     sockaddr_in address{};
     address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<std::uint16_t>(grpc_));
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     EXPECT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
     timeval patience{20, 0};
@@ -192,7 +166,7 @@ TEST_F(RemoteDrones, NobodyElseGetsAWordOfHttp2) {
 }
 
 TEST_F(RemoteDrones, ACertificateOfOursIsNotEnough) {
-  StartRemoteQueen();
+  StartOrRestartQueen();
   const tls::Authority ours = Authority();
   const tls::Key key = *tls::Key::Generate();
   const tls::Request request = *tls::Request::FromPem(*tls::MakeRequest(key));
@@ -200,7 +174,7 @@ TEST_F(RemoteDrones, ACertificateOfOursIsNotEnough) {
     rpc::ChannelOptions options;
     options.tls = {*key.ToPem(), ours.Sign(request, role, "bee", WallNow(), std::chrono::hours(1))->pem(),
                    ours.certificate().pem()};
-    auto stub = v1::Jobs::NewStub(rpc::OpenChannel(absl::StrCat("127.0.0.1:", grpc_), options));
+    auto stub = v1::Jobs::NewStub(rpc::OpenChannel(at_.grpc, options));
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
     v1::ListJobsResponse jobs;
@@ -216,7 +190,7 @@ TEST_F(RemoteDrones, ACertificateOfOursIsNotEnough) {
   rpc::ChannelOptions options;
   const std::string tls = DroneData("bee") + "/tls/";
   options.tls = {ReadText(tls + "drone.key"), ReadText(tls + "drone.crt"), ReadText(tls + "authority.crt")};
-  auto stub = v1::Jobs::NewStub(rpc::OpenChannel(absl::StrCat("127.0.0.1:", grpc_), options));
+  auto stub = v1::Jobs::NewStub(rpc::OpenChannel(at_.grpc, options));
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
   v1::ListJobsResponse jobs;
@@ -226,7 +200,7 @@ TEST_F(RemoteDrones, ACertificateOfOursIsNotEnough) {
 }
 
 TEST_F(RemoteDrones, AnotherNameIsRefused) {
-  StartRemoteQueen();
+  StartOrRestartQueen();
   EnrolDrone("bee");
   Child& drone = Serve("bee", {"--name", "queen-of-hearts"});
   EXPECT_EQ(drone.Finish().code, 1);
@@ -234,7 +208,7 @@ TEST_F(RemoteDrones, AnotherNameIsRefused) {
 }
 
 TEST_F(RemoteDrones, AJobOutlivesBothDaemons) {
-  StartRemoteQueen();
+  StartOrRestartQueen();
   EnrolDrone("bee");
   Serve("bee").Running();
   const std::uint64_t job = Submit(TestJob({"seq 1 5000", AwaitFile(Gate("go")), "seq 5001 10000"}));
@@ -243,7 +217,7 @@ TEST_F(RemoteDrones, AJobOutlivesBothDaemons) {
   KillQueen();
   served_.back()->Signal(SIGKILL);
   served_.back()->Wait();
-  StartRemoteQueen();
+  StartOrRestartQueen();
   Serve("bee");
   EXPECT_EQ(JobProcesses("bee").front(), shim);
   Open("go");
@@ -255,7 +229,7 @@ TEST_F(RemoteDrones, AJobOutlivesBothDaemons) {
 }
 
 TEST_F(RemoteDrones, ARevokedDroneIsGoneAndItsWorkGoesOnElsewhere) {
-  StartRemoteQueen();
+  StartOrRestartQueen();
   EnrolDrone("bee");
   Child& bee = Serve("bee");
   const std::uint64_t job = Submit(TestJob({AwaitFile(Gate("go"))}));
@@ -275,14 +249,14 @@ TEST_F(RemoteDrones, ARevokedDroneIsGoneAndItsWorkGoesOnElsewhere) {
 
 TEST_F(RemoteDrones, ACertificateIsRenewedInPassing) {
   // A minute of validity that began five minutes ago: more than half is over at once.
-  StartRemoteQueen({"--peer-certificate", "1m", "--lease", "3s"});
+  StartOrRestartQueen({"--peer-certificate", "1m", "--lease", "3s"});
   EnrolDrone("bee");
   const std::string path = DroneData("bee") + "/tls/drone.crt", first = ReadText(path);
   Child& bee = Serve("bee");
   ASSERT_TRUE(Eventually([&] { return absl::StrContains(bee.Err(), "was renewed"); })) << bee.Err();
   EXPECT_NE(ReadText(path), first);
   KillQueen();
-  StartRemoteQueen({"--peer-certificate", "1m", "--lease", "3s"});
+  StartOrRestartQueen({"--peer-certificate", "1m", "--lease", "3s"});
   EXPECT_TRUE(Eventually([&] { return IsConnected("bee"); })) << bee.Err();
 }
 

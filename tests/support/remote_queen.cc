@@ -16,8 +16,10 @@ std::string WordBehind(const std::string& log, const std::string& mark) {
 
 }  // namespace
 
-RemoteQueen RemoteFixture::StartRemoteQueen(const RemoteQueen& where) {
-  StartQueen({"--listen", where.grpc, "--http", where.https});
+RemoteQueen RemoteFixture::StartRemoteQueen(const RemoteQueen& where, const Words& flags) {
+  Words argv = {"--listen", where.grpc, "--http", where.https};
+  argv.insert(argv.end(), flags.begin(), flags.end());
+  StartQueen(argv);
   RemoteQueen found;
   EXPECT_TRUE(Eventually([&] {
     const std::string log = Queen().Err();
@@ -28,9 +30,10 @@ RemoteQueen RemoteFixture::StartRemoteQueen(const RemoteQueen& where) {
   return found;
 }
 
-std::string RemoteFixture::Invite(const std::string& kind, const std::string& name) {
+std::string RemoteFixture::Invite(const std::string& kind, const std::string& name, const Words& flags) {
   Words argv = {Binary("queen"), "invite", kind, "--data", QueenData()};
   if (!name.empty()) argv.push_back(name);
+  argv.insert(argv.end(), flags.begin(), flags.end());
   const Outcome outcome = Start(argv).Finish();
   EXPECT_EQ(outcome.code, 0) << outcome;
   const std::size_t at = outcome.out.find("wg1.");

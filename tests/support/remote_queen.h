@@ -15,9 +15,9 @@ struct RemoteQueen {
 class RemoteFixture : public HiveFixture {
  protected:
   // Returns when she listens on all of it; with the ports she got. With those she can be started there again.
-  RemoteQueen StartRemoteQueen(const RemoteQueen& where = {});
+  RemoteQueen StartRemoteQueen(const RemoteQueen& where = {}, const Words& flags = {});
   // `queen invite KIND NAME`: the token it prints. An empty name: whoever enrols chooses.
-  std::string Invite(const std::string& kind, const std::string& name);
+  std::string Invite(const std::string& kind, const std::string& name, const Words& flags = {});
 };
 
 }  // namespace waggle::test
