@@ -13,6 +13,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/fd.h"
+#include "common/base/limits.h"
 #include "common/base/status_macros.h"
 #include "common/base/vocabulary.h"
 #include "common/rpc/https_client.h"
@@ -42,22 +43,32 @@ std::string HostOf(const std::string& url) {
   return place.substr(0, place.rfind(':'));
 }
 
+// Kept until the queen's answer is: a repeat after a lost one, with the same key, is no second use.
+absl::StatusOr<tls::Key> PendingKey(const std::string& path) {
+  if (FileExists(path)) {
+    ASSIGN_OR_RETURN(const std::string pem, ReadFile(path, limits::kPemBytes));
+    return tls::Key::FromPem(pem);
+  }
+  ASSIGN_OR_RETURN(tls::Key key, tls::Key::Generate());
+  ASSIGN_OR_RETURN(const std::string pem, key.ToPem());
+  RETURN_IF_ERROR(WriteFileDurably(path, pem));
+  return key;
+}
+
 absl::StatusOr<Enrolled> Enrol(const std::string& data, const std::string& url, const std::string& token,
                                const std::string& name) {
   ASSIGN_OR_RETURN(const tls::Invitation invitation, tls::Invitation::Parse(token));
-  ASSIGN_OR_RETURN(const tls::Key key, tls::Key::Generate());
-  ASSIGN_OR_RETURN(const std::string request, tls::MakeRequest(key));
-  // What cannot be written must not use up the invitation.
   RETURN_IF_ERROR(MakeDirectories(data + "/tls"));
-  const std::string probe = data + "/tls/probe";
-  RETURN_IF_ERROR(WriteFileDurably(probe, "x"));
-  RETURN_IF_ERROR(RemoveFile(probe));
+  const std::string pending = data + "/tls/pending.key";
+  ASSIGN_OR_RETURN(const tls::Key key, PendingKey(pending));
+  ASSIGN_OR_RETURN(const std::string request, tls::MakeRequest(key));
   const json body = {{"token", invitation.token}, {"request", request}, {"name", name}};
   const std::string place = absl::StrCat(url, absl::EndsWith(url, "/") ? "" : "/", "v1/enrol");
   ASSIGN_OR_RETURN(const rpc::HttpsAnswer answer,
                    rpc::Post(place, body.dump(), "application/json", invitation.pin, kDeadline));
   const json said = json::parse(answer.body, nullptr, /*allow_exceptions=*/false);
   if (answer.status != 200) {
+    if (answer.status < 500) RETURN_IF_ERROR(RemoveFile(pending));
     const bool explained = said.is_object() && said.contains("detail") && said["detail"].is_string();
     return absl::FailedPreconditionError(
         absl::StrCat("the queen refuses to enrol this host: ",
@@ -75,9 +86,16 @@ absl::StatusOr<Enrolled> Enrol(const std::string& data, const std::string& url, 
   if (authority.key_id() != invitation.pin) {
     return absl::PermissionDeniedError("the queen gave an authority that is not the one of the invitation");
   }
+  ASSIGN_OR_RETURN(const tls::Certificate certificate, tls::Certificate::FromPem(text("certificate")));
+  if (certificate.role() != tls::Role::kDrone) {
+    return absl::FailedPreconditionError(
+        "this invitation was a person's, and is used up\nnext: ask for one of `queen invite drone`");
+  }
+  RETURN_IF_ERROR(tls::Verify(certificate, authority, {tls::Role::kDrone}, WallNow()));
   Enrolled enrolled{absl::StrCat(HostOf(url), ":", said["port"].get<unsigned>()), text("name")};
   RETURN_IF_ERROR(
       Credentials::Save(data, key, text("certificate"), text("authority"), enrolled.queen, enrolled.name));
+  RETURN_IF_ERROR(RemoveFile(pending));
   return enrolled;
 }
 

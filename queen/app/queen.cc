@@ -41,6 +41,8 @@ constexpr std::size_t kWorkerQueue = 1024;
 constexpr int kFetchThreads = 2;
 constexpr std::size_t kFetchQueue = 256;
 constexpr std::chrono::milliseconds kShutdownGrace(500);
+constexpr std::chrono::seconds kHandshakeDeadline(10);  // of TLS; a stranger who takes longer is cut off
+constexpr int kMetadata = 8 * static_cast<int>(limits::kKiB);  // of one call; we send none of our own
 
 // Persist, then speak: when the disk fails nothing more may be said. Recovery is the normal start path.
 void StorageFailed(const absl::Status& status) {
@@ -205,6 +207,8 @@ absl::Status Queen::Parts::Serve() {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, millis(limits::kKeepaliveTimeout));
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                              millis(limits::kKeepaliveTime) / 2);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, millis(kHandshakeDeadline));
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMetadata);
   builder.RegisterService(hive_service->service());
   for (const auto& service : services) builder.RegisterService(service.get());
   mode_t mask =

@@ -108,6 +108,24 @@ TEST_F(RemoteDrones, AnInvitationWorksOnceAndItsPinMustMatch) {
   EXPECT_THAT(again.err, HasSubstr("next: "));
   EXPECT_TRUE(FilesContaining(QueenData(), token.substr(4, 43)).empty()) << "the token is stored";
   EXPECT_EQ(Enrol("late", "wg1.short").code, 1);
+  const Outcome person = Enrol("anna", Invite("user", "anna"));
+  EXPECT_EQ(person.code, 1);
+  EXPECT_THAT(person.err, HasSubstr("this invitation was a person's"));
+}
+
+TEST_F(RemoteDrones, AnEnrolmentThatWasCutOffIsRepeated) {
+  StartOrRestartQueen();
+  const std::string token = Invite("drone", "bee");
+  EXPECT_EQ(Enrol("bee", token).code, 0);
+  // As if the answer had not come: the key is there, what it is for is not.
+  const std::string tls = DroneData("bee") + "/tls/";
+  ASSERT_EQ(::rename((tls + "drone.key").c_str(), (tls + "pending.key").c_str()), 0);
+  ASSERT_EQ(::unlink((tls + "enrolled").c_str()), 0);
+  const Outcome again = Enrol("bee", token);
+  EXPECT_EQ(again.code, 0) << again;
+  EXPECT_FALSE(Exists(tls + "pending.key"));
+  Serve("bee");
+  EXPECT_TRUE(IsConnected("bee"));
 }
 
 TEST_F(RemoteDrones, NobodyElseGetsAWordOfHttp2) {
