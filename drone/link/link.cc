@@ -199,6 +199,7 @@ struct Link::Impl {
         if (call != nullptr) call->ReadNext();
         return;
       case Input::What::kDrained:
+      case Input::What::kRenewed:  // of no stream
         return;
       case Input::What::kEnded:
         if (call != nullptr) call->Release(/*flush=*/false);
@@ -221,6 +222,8 @@ struct Link::Impl {
         return;
       case Input::What::kDrained:
         if (input.call == bulk) emit(event::BulkReady{});
+        return;
+      case Input::What::kRenewed:  // of no stream
         return;
       case Input::What::kEnded:
         if (call != nullptr) call->Release(/*flush=*/false);
