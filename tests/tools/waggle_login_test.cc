@@ -154,8 +154,8 @@ TEST_F(WaggleLoginTest, AnAnswerThatIsNoCertificateOfOursIsRefused) {
       {good.dump(), "the certificate is of another key"},
   };
   for (const auto& [body, error] : cases) {
-    queen_.AnswerEnrolment([&body](const http::Request&) {
-      return http::Response{200, "application/json", body};
+    queen_.AnswerEnrolment([&answer = body](const http::Request&) {
+      return http::Response{200, "application/json", answer};
     });
     const Exit exit = LogIn();
     EXPECT_NE(exit.code, 0) << body;
