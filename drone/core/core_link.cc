@@ -158,7 +158,7 @@ void DroneCore::Apply(Time now, const Disposition& d, Attempt& a) {
       a.ours = true;
       Rewind(a, Seq(0));
       a.acked = a.sent = HasSpoken(a) ? std::min(d.acked, a.held.last) : d.acked;
-      Do(effect::TrimSpool{d.epoch, a.acked});
+      if (HasSpoken(a)) Do(effect::TrimSpool{d.epoch, a.acked});
       a.granted = a.granted || d.granted;
       DeliverToShim(a);
       return;

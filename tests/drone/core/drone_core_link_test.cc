@@ -236,6 +236,7 @@ TEST_F(LinkTest, WhatWasAcknowledgedOfASilentShimIsNotSentAgain) {
   WelcomeWith({{Epoch(6), Disposition::Action::kContinue, Seq(12), false, false}});
   Step(event::BulkReady{});
   EXPECT_EQ(Count<effect::SendRecords>(), 0u);
+  EXPECT_EQ(Count<effect::TrimSpool>(), 0u) << "how far it is, only the shim can say";
   Status(6, HeldState::kRunning, 20);
   ASSERT_EQ(Count<effect::SendRecords>(), 1u);
   EXPECT_EQ(All<effect::SendRecords>()[0].from, Seq(13)) << "the ones before may be deleted";
