@@ -135,7 +135,6 @@ void Queen::Parts::Perform(const Effect& effect) {
     void operator()(const effect::SealLog& e) const { parts.logs->Seal(e); }
     void operator()(const effect::CloseLog& e) const { parts.logs->CloseLog(e.epoch); }
     void operator()(const effect::EndSession& e) const { parts.hive_service->EndSession(e.session); }
-    void operator()(const effect::EndPeer&) const {}  // the book of peers has it from the rows
   };
   std::visit(Visitor{*this}, effect);
 }

@@ -279,14 +279,11 @@ struct CloseLog {  // nobody writes to it any more
 struct EndSession {  // bulk streams of this session must end
   SessionId session;
 };
-struct EndPeer {  // nothing that came with a certificate of this key goes on
-  std::string key;
-};
 
 }  // namespace effect
 
 using Effect = std::variant<effect::Send, effect::Close, effect::Answer, effect::Publish, effect::OpenLog,
-                            effect::SealLog, effect::CloseLog, effect::EndSession, effect::EndPeer>;
+                            effect::SealLog, effect::CloseLog, effect::EndSession>;
 
 struct Effects {
   WriteBatch rows;

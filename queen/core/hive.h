@@ -136,9 +136,6 @@ class Hive {
   void Avoid(Drone& drone, Duration at_first);
   void CloseSession(Drone& drone, absl::Status why);
   Drone* FindOrAddDrone(const event::Hello& hello);
-  absl::Status CheckPeer(const event::Hello& hello) const;
-  // The labels that count: what the operator gave, and what it says of itself beyond that.
-  std::map<std::string, std::string> LabelsOf(const Drone& drone) const;
   void OpenSession(Drone& drone, const event::Hello& hello);
   static void TakeInfo(Drone& drone, const DroneInfo& info);
   // After the Welcome: what the Hello said of an attempt that goes on.
@@ -154,6 +151,12 @@ class Hive {
   void CheckDeadlines();
   void CheckAttempt(Attempt& attempt);
   std::string LastSeen(const Drone& drone) const;
+
+  // hive_access.cc
+  // PermissionDenied: it comes from another host and may not.
+  absl::Status CheckPeer(const event::Hello& hello) const;
+  // The labels that count: what the operator gave, and what it says of itself beyond that.
+  std::map<std::string, std::string> LabelsOf(const Drone& drone) const;
 
   // Adds the row as it is now to the step's batch; of several in one batch the last counts.
   void Save(const JobRow& job);  // and tells watchers

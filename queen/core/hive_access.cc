@@ -1,4 +1,5 @@
-// Peers on other hosts: invited, enrolled, revoked.
+// Peers on other hosts: invited, enrolled, revoked; what they may claim.
+#include "absl/strings/str_cat.h"
 #include "queen/core/hive.h"
 
 namespace waggle::queen {
@@ -35,7 +36,6 @@ void Hive::On(const event::Revoke& e) {
     return;
   }
   effects_.rows.peers.push_back(*revoked);
-  effects_.after.push_back(effect::EndPeer{revoked->key});
   auto drone = by_identity_.find(revoked->key);
   if (drone != by_identity_.end()) {
     Drone& gone = drones_.at(drone->second);
@@ -50,6 +50,30 @@ void Hive::On(const event::Revoke& e) {
 
 void Hive::On(const event::ListPeers& e) {
   effects_.after.push_back(effect::Answer{e.request, PeerList{access_.peers(), access_.open(wall_)}});
+}
+
+absl::Status Hive::CheckPeer(const event::Hello& e) const {
+  if (e.local) return absl::OkStatus();
+  const PeerRow* peer = access_.Find(e.identity);
+  if (peer == nullptr || peer->kind != PeerKind::kDrone) {
+    return absl::PermissionDeniedError(
+        "this certificate is not of a drone that may work here\nnext: enrol with a new invitation");
+  }
+  if (peer->name != e.name) {
+    return absl::PermissionDeniedError(absl::StrCat("this drone is enrolled as ", peer->name, ", not as ",
+                                                    e.name, "\nnext: start it without --name"));
+  }
+  return absl::OkStatus();
+}
+
+std::map<std::string, std::string> Hive::LabelsOf(const Drone& drone) const {
+  const PeerRow* peer = drone.local ? nullptr : access_.Find(drone.row.identity);
+  if (peer == nullptr) return drone.row.labels;
+  std::map<std::string, std::string> labels = peer->labels;
+  for (const auto& [label, value] : drone.row.labels) {
+    if (!access_.IsGiven(label)) labels.emplace(label, value);
+  }
+  return labels;
 }
 
 }  // namespace waggle::queen

@@ -92,30 +92,6 @@ std::string Hive::LastSeen(const Drone& drone) const {
   return absl::StrCat("last heard of ", seconds, " s ago");
 }
 
-absl::Status Hive::CheckPeer(const event::Hello& e) const {
-  if (e.local) return absl::OkStatus();
-  const PeerRow* peer = access_.Find(e.identity);
-  if (peer == nullptr || peer->kind != PeerKind::kDrone) {
-    return absl::PermissionDeniedError(
-        "this certificate is not of a drone that may work here\nnext: enrol with a new invitation");
-  }
-  if (peer->name != e.name) {
-    return absl::PermissionDeniedError(absl::StrCat("this drone is enrolled as ", peer->name, ", not as ",
-                                                    e.name, "\nnext: start it without --name"));
-  }
-  return absl::OkStatus();
-}
-
-std::map<std::string, std::string> Hive::LabelsOf(const Drone& drone) const {
-  const PeerRow* peer = drone.local ? nullptr : access_.Find(drone.row.identity);
-  if (peer == nullptr) return drone.row.labels;
-  std::map<std::string, std::string> labels = peer->labels;
-  for (const auto& [label, value] : drone.row.labels) {
-    if (!access_.IsGiven(label)) labels.emplace(label, value);
-  }
-  return labels;
-}
-
 Hive::Drone* Hive::FindOrAddDrone(const event::Hello& e) {
   auto refuse = [&](std::string why) {
     effects_.after.push_back(effect::Close{e.connection, absl::FailedPreconditionError(why)});
