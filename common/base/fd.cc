@@ -61,7 +61,9 @@ absl::Status PwriteAll(int fd, std::string_view data, std::uint64_t position, st
 }
 
 absl::Status SyncData(int fd, std::string_view path) {
-  return ::fdatasync(fd) == 0 ? absl::OkStatus() : ErrnoStatus("sync", path);
+  if (::fdatasync(fd) == 0) return absl::OkStatus();
+  // Whatever the reason, what was written may be gone: never ResourceExhausted, which invites to try again.
+  return absl::DataLossError(ErrnoStatus("sync", path).message());
 }
 
 absl::Status Truncate(int fd, std::uint64_t size, std::string_view path) {

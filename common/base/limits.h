@@ -53,6 +53,12 @@ inline constexpr std::size_t kIndexEvery = 64 * kKiB;    // one checkpoint of th
 inline constexpr std::uint64_t kSpoolBudget = 4 * kGiB;  // or 10 % of free space, whichever is less
 inline constexpr std::uint64_t kLogPerJob = 1 * kGiB;    // byte 1 GiB + 1 crosses it
 
+// The queen's disk. With less space or fewer inodes than this she takes nothing new; the ballast is given up
+// first.
+inline constexpr std::uint64_t kStorageLow = 512 * kMiB;  // or 5 % of the file system, whichever is less
+inline constexpr std::uint64_t kBallast = 64 * kMiB;      // or 2 % of it
+inline constexpr std::uint64_t kInodesLow = 1'000;        // or 5 %
+
 // Time limits of a job, enforced by the shim.
 inline constexpr auto kWallLimit = 60min;
 inline constexpr auto kSilenceLimit = 10min;

@@ -9,6 +9,8 @@ namespace {
 
 constexpr std::size_t kInbox = 65'536;          // events; more means the disk cannot follow
 constexpr std::size_t kPendingEffects = 8'192;  // of the one batch the core may be ahead of the disk
+constexpr absl::Duration kNextTry = absl::Milliseconds(200);  // of a commit that found no space
+constexpr int kTriesAtStop = 10;                              // nothing of such a commit was ever said
 constexpr std::size_t kPendingDrones =
     1'024;  // rows of drones likewise: a drone may change as often as it likes
 
@@ -24,7 +26,7 @@ void MoveAll(std::vector<T>& from, std::vector<T>& to) {
 // What the queen tells herself must never be turned away.
 bool IsInternal(const Event& event) {
   return std::holds_alternative<event::Disconnected>(event) ||
-         std::holds_alternative<event::LogComplete>(event);
+         std::holds_alternative<event::LogComplete>(event) || std::holds_alternative<event::Storage>(event);
 }
 
 }  // namespace
@@ -53,16 +55,21 @@ bool Mailbox::Post(Event event, std::shared_ptr<const void> hold) {
 }
 
 void Mailbox::Ask(const std::function<Event(RequestId)>& make, std::function<void(AnswerValue)> done) {
+  absl::Status why = absl::UnavailableError("the queen is overloaded or stops\nnext: try again");
   {
     absl::MutexLock lock(&mutex_);
-    if (!stopping_ && inbox_.size() < kInbox) {
+    if (starved_) {
+      why = absl::ResourceExhaustedError(
+          "the queen cannot store anything: her disk is full; nothing was changed\n"
+          "next: free space on it; she goes on by herself");
+    } else if (!stopping_ && inbox_.size() < kInbox) {
       RequestId id(++next_request_);
       waiting_.emplace(id, std::move(done));
       inbox_.push_back({make(id), nullptr});
       return;
     }
   }
-  done(absl::UnavailableError("the queen is overloaded or stops\nnext: try again"));
+  done(std::move(why));
 }
 
 // Mailbox thread: the only one that touches the core.
@@ -123,12 +130,30 @@ void Mailbox::WriteLoop() {
       batch = std::exchange(pending_, Batch{});
     }
     if (!batch.rows.empty()) {
-      absl::Status stored = store_.Commit(batch.rows);
+      absl::Status stored = Commit(batch.rows);
       if (!stored.ok()) return outside_.failed(stored);
     }
     outside_.committed(batch.rows);
     for (Effect& effect : batch.after) Perform(effect);
   }
+}
+
+absl::Status Mailbox::Commit(const WriteBatch& rows) {
+  absl::Status stored = store_.Commit(rows);
+  for (int tries_left = kTriesAtStop; absl::IsResourceExhausted(stored) && tries_left > 0;) {
+    outside_.starved(stored);
+    {
+      absl::MutexLock lock(&mutex_);
+      starved_ = true;
+      if (stopping_) --tries_left;
+      auto never = [] { return false; };
+      mutex_.AwaitWithTimeout(absl::Condition(&never), kNextTry);
+    }
+    stored = store_.Commit(rows);
+  }
+  absl::MutexLock lock(&mutex_);
+  starved_ = false;
+  return stored;
 }
 
 void Mailbox::Perform(Effect& effect) {

@@ -20,12 +20,14 @@ namespace waggle::queen {
 // The mailbox thread drains the inbox in batches. The rows of everything stepped while a commit is under way
 // make up the next transaction, so batches form by themselves behind the commit in flight and an idle queen
 // commits an event at once. What a batch says is performed after its commit, in order, on the writer thread.
-// If a commit fails nothing more is said: `failed` must end the process.
+// A commit that finds no space is tried again until it is stored; what it says waits, and requests are turned
+// away. If a commit fails otherwise nothing more is said: `failed` must end the process.
 class Mailbox : public CorePort {
  public:
   struct Outside {
     std::function<void(const WriteBatch&)> committed;  // before the effects of the batch
     std::function<void(const Effect&)> perform;        // everything but Answer
+    std::function<void(const absl::Status&)> starved;  // before each new try of a commit without space
     std::function<void(absl::Status)> failed;
   };
 
@@ -52,6 +54,7 @@ class Mailbox : public CorePort {
 
   void StepLoop();
   void WriteLoop();
+  absl::Status Commit(const WriteBatch& rows);
   void Append(Effects effects) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Perform(Effect& effect);
 
@@ -62,7 +65,8 @@ class Mailbox : public CorePort {
   absl::Mutex mutex_;
   std::deque<Posted> inbox_ ABSL_GUARDED_BY(mutex_);
   std::optional<Time> wake_at_ ABSL_GUARDED_BY(mutex_);
-  Batch pending_ ABSL_GUARDED_BY(mutex_);  // stepped, not yet with the writer
+  Batch pending_ ABSL_GUARDED_BY(mutex_);         // stepped, not yet with the writer
+  bool starved_ ABSL_GUARDED_BY(mutex_) = false;  // a commit waits for space
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   bool stepped_out_ ABSL_GUARDED_BY(mutex_) = false;  // the mailbox thread is done
   std::uint64_t next_request_ ABSL_GUARDED_BY(mutex_) = 0;

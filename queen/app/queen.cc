@@ -26,6 +26,7 @@
 #include "queen/app/document_cache.h"
 #include "queen/app/enrolment.h"
 #include "queen/app/mailbox.h"
+#include "queen/app/storage_guard.h"
 #include "queen/core/said.h"
 #include "queen/http/http_server.h"
 #include "queen/logs/watch.h"
@@ -76,6 +77,7 @@ struct Queen::Parts {
   absl::Status ServePeers(std::uint16_t port);
   void Perform(const Effect& effect);
   LogStore::Callbacks LogCallbacks();
+  void StorageChanged(const std::string& trouble);
 
   const QueenConfig config;
   std::string address;
@@ -94,6 +96,7 @@ struct Queen::Parts {
   std::unique_ptr<grpc::Server> server;
   std::unique_ptr<http::HttpServer> http;  // its handlers use all of the above
   DocumentCache documents;                 // writer thread
+  std::unique_ptr<StorageGuard> guard;     // while the queen serves
 };
 
 LogStore::Callbacks Queen::Parts::LogCallbacks() {
@@ -103,8 +106,21 @@ LogStore::Callbacks Queen::Parts::LogCallbacks() {
   callbacks.fenced = [this](SessionId s, Epoch e) { hive_service->Fenced(s, e); };
   callbacks.complete = [this](event::LogComplete complete) { mailbox->Post(std::move(complete)); };
   callbacks.appended = [this](Epoch e) { hub->Appended(e); };
+  callbacks.starved = [this](const absl::Status& why) { guard->Starved(why); };
   callbacks.failed = StorageFailed;
   return callbacks;
+}
+
+// The guard's thread.
+void Queen::Parts::StorageChanged(const std::string& trouble) {
+  if (trouble.empty()) {
+    spdlog::info("there is space on the disk again: the queen goes on");
+    logs->GoOn();
+  } else {
+    spdlog::error("{}; nothing new is taken, logs wait on the drones until there is space", trouble);
+    logs->Hold();
+  }
+  mailbox->Post(event::Storage{trouble});
 }
 
 void Queen::Parts::Perform(const Effect& effect) {
@@ -142,6 +158,7 @@ void Queen::Parts::Perform(const Effect& effect) {
 absl::Status Queen::Parts::Recover() {
   RETURN_IF_ERROR(MakeDirectoriesDurably(config.data));
   ASSIGN_OR_RETURN(lock, LockDirectory(config.data));
+  StorageGuard::Lighten(config.data);
   RETURN_IF_ERROR(MakeDirectories(absl::StrCat(config.data, "/mirrors")));
   ASSIGN_OR_RETURN(store, OpenSqliteStore(absl::StrCat(config.data, "/queen.db")));
   ASSIGN_OR_RETURN(Snapshot snapshot, store->Load());
@@ -162,6 +179,7 @@ absl::Status Queen::Parts::Recover() {
     if (!rows.peers.empty()) book->Take(rows.peers);
   };
   outside.perform = [this](const Effect& effect) { Perform(effect); };
+  outside.starved = [this](const absl::Status& why) { guard->Starved(why); };
   outside.failed = StorageFailed;
   mailbox = std::make_unique<Mailbox>(Hive(hive_config, std::move(snapshot), BootClock::now()), *store,
                                       std::move(outside));
@@ -193,6 +211,8 @@ absl::Status Queen::Parts::Serve() {
   services.push_back(MakeLogsService(people));
   services.push_back(MakeFleetService(people));
   services.push_back(MakeAccessService(people));
+  guard = std::make_unique<StorageGuard>(config.data,
+                                         [this](const std::string& trouble) { StorageChanged(trouble); });
   mailbox->Start();
 
   grpc::ServerBuilder builder;
@@ -289,6 +309,7 @@ Queen::~Queen() {
   parts.workers.reset();
   parts.fetch_workers.reset();
   if (parts.mailbox != nullptr) parts.mailbox->Stop();
+  if (parts.guard != nullptr) parts.guard->Stop();
   if (parts.server != nullptr) parts.server->Wait();
   parts.server.reset();
   parts.logs.reset();

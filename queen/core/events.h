@@ -154,6 +154,10 @@ struct LogComplete {
   Duration duration{};  // first to last record, on the clock of the drone
   std::string problem;  // not empty: the log cannot be completed
 };
+// The queen's own disk has too little space (`trouble` says how much, one sentence), or enough again ("").
+struct Storage {
+  std::string trouble;
+};
 struct Tick {};  // a wake-up that was asked for is due
 
 }  // namespace event
@@ -162,7 +166,7 @@ using Event = std::variant<event::SubmitJob, event::SubmitRun, event::CancelJob,
                            event::ListFleet, event::Invite, event::Enrol, event::Revoke, event::ListPeers,
                            event::Hello, event::Disconnected, event::Info, event::Heartbeat, event::Accept,
                            event::Reject, event::Status, event::ShimLost, event::Alive, event::Trespass,
-                           event::LogComplete, event::Tick>;
+                           event::LogComplete, event::Storage, event::Tick>;
 
 // ---- messages to a drone ----
 

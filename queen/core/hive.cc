@@ -66,6 +66,10 @@ Effects Hive::Step(Time now, WallMillis wall, const Event& event) {
   return Take();
 }
 
+void Hive::On(const event::Storage& e) {
+  storage_trouble_ = e.trouble;
+}
+
 void Hive::On(const event::Tick&) {}  // CheckDeadlines() follows every event
 
 void Hive::On(const event::Explain& e) {
@@ -80,6 +84,8 @@ void Hive::On(const event::Explain& e) {
           attempt == attempts_.end()
               ? ""
               : absl::StrCat("assigned to ", attempt->second.row.drone_name, "; waits for its answer"));
+    } else if (!storage_trouble_.empty()) {
+      answer.texts.push_back(storage_trouble_);
     } else {
       std::string held = branch_gate_.WhyHeld(id);
       answer.texts.push_back(held.empty() ? placement_.WhyWaiting(id) : held);

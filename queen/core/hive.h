@@ -96,9 +96,12 @@ class Hive {
   void On(const event::Alive&);
   void On(const event::Trespass&);
   void On(const event::LogComplete&);
+  void On(const event::Storage&);
   void On(const event::Tick&);
 
   // hive_jobs.cc
+  // True: answered with why nothing new is taken now.
+  bool RefuseNew(RequestId request);
   // True: it is a repeat, and answered.
   bool AnswerRepeat(RequestId request, const event::SubmissionKey& key);
   void Remember(const event::SubmissionKey& key, JobId job, RunId run);
@@ -178,6 +181,7 @@ class Hive {
   Access access_;
   BranchGate branch_gate_;  // of unfinished jobs; those it holds are not known to placement_
   Placement placement_;
+  std::string storage_trouble_;  // "": there is space; else nothing new is taken, nothing is placed
   // When something may be due. Lazy: an entry is checked when it comes up and put back if its time moved.
   std::set<std::pair<Time, DroneId>> lease_checks_;
   std::set<std::pair<Time, Epoch>> attempt_checks_;

@@ -65,6 +65,15 @@ bool Hive::AnswerRepeat(RequestId request, const event::SubmissionKey& key) {
   return true;
 }
 
+bool Hive::RefuseNew(RequestId request) {
+  if (storage_trouble_.empty()) return false;
+  effects_.after.push_back(effect::Answer{
+      request,
+      absl::ResourceExhaustedError(absl::StrCat(
+          storage_trouble_, "; nothing was started\nnext: free space on its disk; it goes on by itself"))});
+  return true;
+}
+
 void Hive::Remember(const event::SubmissionKey& key, JobId job, RunId run) {
   if (key.key.empty()) return;
   SubmissionRow row{key.key, key.digest, job, run, wall_};
@@ -73,14 +82,14 @@ void Hive::Remember(const event::SubmissionKey& key, JobId job, RunId run) {
 }
 
 void Hive::On(const event::SubmitJob& e) {
-  if (AnswerRepeat(e.request, e.key)) return;
+  if (AnswerRepeat(e.request, e.key) || RefuseNew(e.request)) return;
   JobRow& job = AddJob(e.draft, RunId());
   Remember(e.key, job.id, RunId());
   effects_.after.push_back(effect::Answer{e.request, job});
 }
 
 void Hive::On(const event::SubmitRun& e) {
-  if (AnswerRepeat(e.request, e.key)) return;
+  if (AnswerRepeat(e.request, e.key) || RefuseNew(e.request)) return;
   SubmittedRun answer;
   answer.run = e.run;
   answer.run.id = RunId(++counters_.run);
@@ -108,6 +117,7 @@ void Hive::Enqueue(JobRow& job) {
 }
 
 void Hive::PlaceJobs() {
+  if (!storage_trouble_.empty()) return;  // each attempt wants a log
   while (std::optional<std::pair<JobId, DroneId>> next = placement_.Next()) Assign(next->first, next->second);
 }
 

@@ -8,26 +8,8 @@
 #include "common/base/fd.h"
 #include "common/base/planted.h"
 #include "common/base/status_macros.h"
-#include "common/journal/reader.h"
-#include "common/journal/scan.h"
-#include "queen/logs/final_check.h"
 
 namespace waggle::queen {
-
-using journal::Kind;
-using journal::RecordView;
-
-namespace {
-
-// At most limits::kReasonBytes, never half a character.
-std::string_view Shortened(std::string_view text) {
-  if (text.size() <= limits::kReasonBytes) return text;
-  std::size_t end = limits::kReasonBytes;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-  return text.substr(0, end);
-}
-
-}  // namespace
 
 LogShard::LogShard(std::string directory, std::shared_ptr<const LogStore::Callbacks> callbacks,
                    Threads threads)
@@ -185,50 +167,18 @@ absl::Status LogShard::RecoverLog(Epoch epoch) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::shared_ptr<OpenedLog>> LogShard::Open(Epoch epoch) {
-  {
-    absl::MutexLock lock(&mutex_);
-    auto found = logs_.find(epoch);
-    if (found != logs_.end()) return found->second;
-  }
-  auto log = std::make_shared<OpenedLog>();
-  log->epoch = epoch;
-  log->location = At(epoch);
-  RETURN_IF_ERROR(MakeDirectoriesDurably(log->location.directory));
-  ASSIGN_OR_RETURN(log->writer, journal::Writer::Recover(log->location, epoch));
-  if (log->writer->last().value() > 0) {
-    // Digests and line numbers go on from the last checkpoint; only what is behind it is hashed again. The
-    // last record, which may be the final, is always taken again.
-    journal::Checkpoint checkpoint =
-        journal::FindRecord(log->location, log->writer->last(), &log->index_entries);
-    log->state = checkpoint.state;
-    auto visit = [&](const RecordView& record, journal::Position) {
-      if (log->first_boot_nanos == 0) log->first_boot_nanos = record.header.boot_nanos;
-      log->last_boot_nanos = record.header.boot_nanos;
-      log->total_bytes += record.raw.size();
-      if (record.header.seq >= checkpoint.next) Take(*log, record);
-    };
-    RETURN_IF_ERROR(journal::Scan(log->location, epoch, visit).status());
-  }
-  if (FileExists(log->location.Index())) {
-    // Checkpoints behind a cut speak of records that are not there any more.
-    absl::StatusOr<std::unique_ptr<journal::IndexWriter>> index =
-        journal::IndexWriter::Open(log->location, log->index_entries);
-    if (index.ok()) log->index = std::move(*index);  // only a cache
-  }
-  log->last.store(log->writer->last().value());
-  absl::MutexLock lock(&mutex_);
-  logs_[epoch] = log;
-  return log;
-}
-
 void LogShard::OpenLog(Epoch epoch, SessionId session) {
   absl::StatusOr<std::shared_ptr<OpenedLog>> log = Open(epoch);
+  if (absl::IsResourceExhausted(log.status())) {
+    unopened_[epoch].session = session;
+    return callbacks_->starved(log.status());
+  }
   if (!log.ok()) return callbacks_->failed(log.status());
   (*log)->session = session;
 }
 
 void LogShard::CloseLog(Epoch epoch) {
+  unopened_.erase(epoch);
   absl::MutexLock lock(&mutex_);
   logs_.erase(epoch);
 }
@@ -247,123 +197,31 @@ void LogShard::Append(SessionId session, Epoch epoch, std::string_view records) 
     auto found = logs_.find(epoch);
     if (found != logs_.end()) log = found->second;
   }
+  auto unopened = unopened_.find(epoch);
+  if (log == nullptr && unopened != unopened_.end() && unopened->second.session == session) return;
   if (log == nullptr || log->session != session) return callbacks_->fenced(session, epoch);
+  if (held_) log->starved = true;
+  if (log->starved) return;  // its drone keeps them; GoOn() asks for them
   std::uint64_t before = log->last.load();
   bool whole = Accept(*log, records);
   if (log->last.load() > before) {
     MarkDirty(log);
     callbacks_->appended(epoch);
-  } else if (whole) {
+  } else if (whole && !log->starved) {
     callbacks_->acked(session, epoch,
                       Seq(log->durable.load()));  // nothing but repeats: say again what is safe
   }
+  if (log->starved) return;
   if (!whole) callbacks_->resume_from(session, epoch, Seq(log->last.load() + 1));
   if (log->pending_seal && log->last.load() >= log->pending_seal->at_least) WriteSeal(*log);
 }
 
-bool LogShard::Accept(OpenedLog& log, std::string_view records) {
-  std::uint64_t next = log.last.load() + 1;
-  std::size_t begin = 0, end = 0;  // of the fresh records within `records` that are not written yet
-  auto write = [&] {
-    if (begin == end) return;
-    absl::Status written = Write(log, records.substr(begin, end - begin), Seq(next - 1));
-    if (!written.ok()) callbacks_->failed(written);
-    begin = end;
-  };
-  bool whole = true;
-  std::optional<journal::Reader> stored;  // of repeats: read on, not searched for each
-  std::size_t at = 0;
-  while (at < records.size()) {
-    RecordView record;
-    bool good = journal::DecodeRecord(records.substr(at), &record) == journal::DecodeResult::kOk &&
-                record.header.epoch == log.epoch && record.header.seq && record.header.seq.value() <= next &&
-                !(log.final && next == record.header.seq.value());
-    if (!good) {
-      whole = false;
-      break;
-    }
-    if (record.header.seq.value() < next && !planted::Is(planted::kRepeatStored)) {
-      write();  // what is fresh must not reach across a repeat
-      CheckRepeat(log, record, stored);
-    } else {
-      if (begin == end) begin = at;
-      end = at + record.raw.size();
-      if (log.first_boot_nanos == 0) log.first_boot_nanos = record.header.boot_nanos;
-      log.last_boot_nanos = record.header.boot_nanos;
-      Take(log, record);
-      ++next;
-      // The index wants its checkpoints between two writes, one per 64 KiB.
-      if (end - begin >= limits::kIndexEvery) write();
-    }
-    at += record.raw.size();
-  }
-  write();
-  return whole;
-}
-
-// A repeat after a lost acknowledgement is normal; one with other bytes is a conflict: the first bytes stay.
-void LogShard::CheckRepeat(OpenedLog& log, const RecordView& record, std::optional<journal::Reader>& stored) {
-  const Seq seq = record.header.seq;
-  if (log.conflict_reported || seq.value() > log.last.load()) return;
-  if (!stored || stored->next() != seq) {
-    stored.emplace(log.location);
-    if (!stored->SeekTo(seq).ok()) return;
-  }
-  std::string first;
-  if (!stored->ReadRaw(1, seq, &first).ok() || first == record.raw) return;
-  log.conflict_reported = true;
-  log.problem = absl::StrCat("record ", seq.value(), " was sent twice with different content");
-}
-
-void LogShard::Take(OpenedLog& log, const RecordView& record) {
-  if (journal::IsOutput(record.header.kind)) {
-    std::uint64_t have = record.header.kind == Kind::kStdout ? log.state.out.bytes() : log.state.err.bytes();
-    if (record.header.offset != have && log.problem.empty()) {
-      log.problem = absl::StrCat("record ", record.header.seq.value(), " starts at stream offset ",
-                                 record.header.offset, " instead of ", have);
-    }
-  }
-  log.state.Feed(record);
-  if (record.header.kind != Kind::kFinal) return;
-  std::optional<journal::Final> final = journal::DecodeFinal(record.payload);
-  log.final = final.value_or(journal::Final{});
-  if (!log.problem.empty()) return;
-  if (!final) {
-    log.problem = "the final record cannot be read";
-  } else if (final->out != log.state.out.Total() || final->err != log.state.err.Total()) {
-    log.problem = absl::StrCat("the final record says ", final->out.bytes, " + ", final->err.bytes,
-                               " bytes of output; stored are ", log.state.out.bytes(), " + ",
-                               log.state.err.bytes(), ", or their digest differs");
-  } else if (final->last != record.header.seq) {
-    log.problem = absl::StrCat("the final record says that its last record is ", final->last.value(),
-                               "; it is ", record.header.seq.value());
-  } else {
-    log.problem = Contradiction(*final);
-  }
-}
-
-absl::Status LogShard::Write(OpenedLog& log, std::string_view raw, Seq last) {
-  RETURN_IF_ERROR(log.writer->AppendRaw(raw, last));
-  log.total_bytes += raw.size();
-  log.unsynced_bytes += raw.size();
-  log.last.store(last.value(), std::memory_order_release);
-  if (log.total_bytes < limits::kIndexEvery) return absl::OkStatus();  // short logs need no index
-  if (log.index == nullptr) {
-    absl::StatusOr<std::unique_ptr<journal::IndexWriter>> index =
-        journal::IndexWriter::Open(log.location, log.index_entries);
-    if (!index.ok()) return absl::OkStatus();  // only a cache
-    log.index = std::move(*index);
-  }
-  journal::Checkpoint checkpoint;
-  checkpoint.position = {log.writer->segment(), log.writer->position()};
-  checkpoint.next = Seq(last.value() + 1);
-  checkpoint.state = log.state;
-  log.index->MaybeAppend(checkpoint, log.total_bytes).IgnoreError();
-  return absl::OkStatus();
-}
-
 void LogShard::Seal(const effect::SealLog& seal) {
   absl::StatusOr<std::shared_ptr<OpenedLog>> log = Open(seal.epoch);
+  if (absl::IsResourceExhausted(log.status())) {
+    unopened_[seal.epoch].seal = seal;
+    return callbacks_->starved(log.status());
+  }
   if (!log.ok()) return callbacks_->failed(log.status());
   if ((*log)->final) {
     // Complete before it was given up. Say so again: the first message may have come before the core lost
@@ -375,44 +233,29 @@ void LogShard::Seal(const effect::SealLog& seal) {
   if ((*log)->last.load() >= seal.at_least) WriteSeal(**log);
 }
 
-void LogShard::WriteSeal(OpenedLog& log) {
-  effect::SealLog seal = std::move(*log.pending_seal);
-  log.pending_seal.reset();
-  if (log.final) return;  // its own final record came in time
-  log.session = SessionId();
-  journal::RecordHeader header;
-  header.epoch = log.epoch;
-  header.boot_nanos = log.last_boot_nanos;
-  std::string raw;
-  header.seq = Seq(log.last.load() + 1);
-  header.kind = Kind::kStatus;
-  journal::EncodeRecord(header, Shortened(seal.text), &raw);
-  header.seq = Seq(header.seq.value() + 1);
-  header.kind = Kind::kFinal;
-  journal::Final final;
-  final.last = header.seq;
-  final.out = log.state.out.Total();
-  final.err = log.state.err.Total();
-  final.reason = seal.reason;
-  final.detail = Shortened(seal.detail);
-  final.test_code = seal.test_code;
-  final.deploy_code = seal.deploy_code;
-  journal::EncodeRecord(header, journal::Encode(final), &raw);
-  log.final = final;
-  absl::Status written = Write(log, raw, header.seq);
-  if (!written.ok()) return callbacks_->failed(written);
-  MarkDirty(Open(log.epoch).value());
-  callbacks_->appended(log.epoch);
-}
-
-event::LogComplete LogShard::Completion(const OpenedLog& log) const {
-  event::LogComplete complete;
-  complete.epoch = log.epoch;
-  complete.final = *log.final;
-  complete.last_seq = log.last.load();
-  complete.duration = Duration(journal::NanosBetween(log.first_boot_nanos, log.last_boot_nanos));
-  complete.problem = log.problem;
-  return complete;
+void LogShard::GoOn() {
+  held_ = false;
+  for (auto& [epoch, unopened] : std::exchange(unopened_, {})) {
+    if (unopened.session) {
+      OpenLog(epoch, unopened.session);
+      if (std::shared_ptr<const OpenedLog> log = Find(epoch)) {
+        callbacks_->resume_from(unopened.session, epoch, Seq(log->last.load() + 1));
+      }
+    }
+    if (unopened.seal) Seal(*unopened.seal);
+  }
+  std::vector<std::shared_ptr<OpenedLog>> starved;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const auto& [epoch, log] : logs_) {
+      if (log->starved) starved.push_back(log);
+    }
+  }
+  for (const std::shared_ptr<OpenedLog>& log : starved) {
+    log->starved = false;
+    if (log->session) callbacks_->resume_from(log->session, log->epoch, Seq(log->last.load() + 1));
+    if (log->pending_seal && log->last.load() >= log->pending_seal->at_least) WriteSeal(*log);
+  }
 }
 
 }  // namespace waggle::queen

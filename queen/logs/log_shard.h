@@ -39,6 +39,7 @@ struct OpenedLog {
   std::string problem;                          // the final record does not agree with what is stored
   std::optional<effect::SealLog> pending_seal;  // waits for records
   bool conflict_reported = false;
+  bool starved = false;  // records were turned away for want of space
   std::atomic<std::uint64_t> last{0}, durable{0};
 };
 
@@ -70,6 +71,8 @@ class LogShard {
   void Append(SessionId session, Epoch epoch, std::string_view records);
   void Seal(const effect::SealLog& seal);
   void CloseLog(Epoch epoch);
+  void Hold() { held_ = true; }
+  void GoOn();
 
   std::shared_ptr<const OpenedLog> Find(Epoch epoch) const;
   journal::Location At(Epoch epoch) const;
@@ -83,11 +86,21 @@ class LogShard {
     std::optional<event::LogComplete> complete;
   };
 
+  struct Unopened {  // there was no space for its file
+    SessionId session;
+    std::optional<effect::SealLog> seal;
+  };
+
   void AppendLoop();
   void SyncLoop();
   void HandOverToSync();
   absl::StatusOr<std::shared_ptr<OpenedLog>> Open(Epoch epoch);
-  // Takes the longest prefix of `records` that continues the log; false when a gap or damage stopped it.
+  // What follows from the records up to the writer's last: state, totals, final record.
+  absl::Status ReadState(OpenedLog& log);
+  // Nothing more is taken until GoOn(). What was taken and could not be written is forgotten.
+  void Starve(OpenedLog& log, const absl::Status& why);
+  // Takes the longest prefix of `records` that continues the log; false when a gap or damage stopped it, or
+  // (then it is starved) there is no space for more.
   bool Accept(OpenedLog& log, std::string_view records);
   void CheckRepeat(OpenedLog& log, const journal::RecordView& record, std::optional<journal::Reader>& stored);
   void Take(OpenedLog& log, const journal::RecordView& record);
@@ -111,6 +124,8 @@ class LogShard {
 
   std::map<Epoch, std::shared_ptr<OpenedLog>> dirty_;  // append thread: written, not yet handed over
   Time next_sync_ = Time::max();                       // append thread: none is due before
+  bool held_ = false;                                  // append thread
+  std::map<Epoch, Unopened> unopened_;                 // append thread
   std::thread append_thread_, sync_thread_;
 };
 

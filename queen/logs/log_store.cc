@@ -52,6 +52,14 @@ void LogStore::CloseLog(Epoch epoch) {
   shard.Post([&shard, epoch] { shard.CloseLog(epoch); });
 }
 
+void LogStore::Hold() {
+  for (const auto& shard : shards_) shard->Post([&shard = *shard] { shard.Hold(); });
+}
+
+void LogStore::GoOn() {
+  for (const auto& shard : shards_) shard->Post([&shard = *shard] { shard.GoOn(); });
+}
+
 std::optional<Seq> LogStore::Last(Epoch epoch) const {
   std::shared_ptr<const OpenedLog> log = ShardOf(epoch).Find(epoch);
   if (log == nullptr) return std::nullopt;

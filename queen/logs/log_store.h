@@ -29,6 +29,7 @@ class LogStore {
     std::function<void(SessionId, Epoch)> fenced;            // this session may not write this log
     std::function<void(event::LogComplete)> complete;        // a durable final record, checked
     std::function<void(Epoch)> appended;                     // there is more to read
+    std::function<void(absl::Status)> starved;               // no space: the log waits for GoOn()
     std::function<void(absl::Status)> failed;                // a write or sync failed: end the process
   };
 
@@ -46,6 +47,10 @@ class LogStore {
   void Append(SessionId session, Epoch epoch, std::string records, std::function<void()> taken);
   void Seal(effect::SealLog seal);
   void CloseLog(Epoch epoch);
+  // Between the two what drones send is turned away, without an answer: they keep it. GoOn() asks them for
+  // what the logs miss, those that found no space by themselves too. Seals are written all the time.
+  void Hold();
+  void GoOn();
 
   // Of an open log; nullopt when it is not open.
   std::optional<Seq> Last(Epoch epoch) const;     // appended: may be read

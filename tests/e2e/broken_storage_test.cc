@@ -216,26 +216,5 @@ TEST_F(BrokenStorage, LogsThatAreNotWhatTheyWere) {
   EXPECT_TRUE(Queen().Running());
 }
 
-// Until the queen can refuse gracefully: she ends with the reason, and goes on when there is space.
-TEST_F(BrokenStorage, AFullDiskEndsTheQueenWithTheReason) {
-  Mount(QueenData(), "tmpfs", "tmpfs", 0, "size=4m");
-  StartQueen();
-  const std::uint64_t job = Submit(TestJob({"echo after"}));
-  WriteText(QueenData() + "/ballast", std::string(4 << 20, 'x').substr(0, 3 << 20));
-  int refused = 0;
-  for (int i = 0; i < 100 && Queen().Running(); ++i) {
-    Json fat = TestJob({std::string(100'000, '#')});
-    refused += Waggle({"submit", "--job", WriteJob(fat)}).code != 0 ? 1 : 0;
-  }
-  ASSERT_EQ(Queen().Wait(), 70) << Queen().Err();
-  EXPECT_THAT(Queen().Err(),
-              AllOf(HasSubstr("storage failed: "), HasSubstr("free space on its file system")));
-  EXPECT_GT(refused, 0) << "the one that was not stored was not acknowledged";
-  fs::remove(QueenData() + "/ballast");
-  StartQueen();
-  StartDrone("bee");
-  WaitForState(job, "passed");
-}
-
 }  // namespace
 }  // namespace waggle::test

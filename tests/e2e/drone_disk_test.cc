@@ -1,18 +1,16 @@
 // A drone whose disk is full: its attempts still end, only it suffers, and it goes on when there is space
 // again.
-#include <errno.h>
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <signal.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
+#include <memory>
 
 #include "tests/support/hive_fixture.h"
+#include "tests/support/small_disk.h"
 
 namespace waggle::test {
 namespace {
@@ -30,32 +28,14 @@ class DroneDisk : public HiveFixture {
  protected:
   void SetUp() override {
     StartQueen();
-    ASSERT_EQ(::mkdir(Disk().c_str(), 0700), 0);
-    mounted_ = ::mount("tmpfs", Disk().c_str(), "tmpfs", 0, "size=24m") == 0;
-    ASSERT_TRUE(mounted_) << "a tmpfs cannot be mounted: " << std::strerror(errno)
-                          << "; this test has to run as root with CAP_SYS_ADMIN";
+    disk_ = std::make_unique<SmallDisk>(DroneData("bee"), "size=24m");
+    ASSERT_TRUE(disk_->mounted());
     pid_ = StartDrone("bee").pid();
   }
   void TearDown() override {
     HiveFixture::TearDown();
-    if (!mounted_) return;
-    EXPECT_EQ(::umount2(Disk().c_str(), MNT_DETACH), 0) << std::strerror(errno);
+    disk_.reset();
   }
-
-  std::string Disk() const { return DroneData("bee"); }
-  std::string Foreign() const { return Disk() + "/foreign"; }
-
-  // Another program writes until nothing is left.
-  void FillDisk() {
-    const int file = ::open(Foreign().c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    ASSERT_GE(file, 0) << std::strerror(errno);
-    const std::string block(4096, 'x');
-    while (::write(file, block.data(), block.size()) > 0) {
-    }
-    EXPECT_EQ(errno, ENOSPC) << std::strerror(errno);
-    ::close(file);
-  }
-  void FreeDisk() { EXPECT_EQ(::unlink(Foreign().c_str()), 0) << std::strerror(errno); }
 
   // Says "begun", waits for the gate "go", then prints more than the pipe takes.
   std::string Flood() const {
@@ -75,7 +55,7 @@ class DroneDisk : public HiveFixture {
   std::uint64_t SubmitAndBlock(const Json& document) {
     const std::uint64_t job = Submit(document);
     EXPECT_TRUE(Eventually([&] { return Raw(job) == "begun\n"; }));
-    FillDisk();
+    disk_->Fill();
     Open("go");
     EXPECT_TRUE(Eventually([&] { return PipeIsFull(); }));
     return job;
@@ -99,7 +79,7 @@ class DroneDisk : public HiveFixture {
     EXPECT_EQ(Raw(next), "next\n");
   }
 
-  bool mounted_ = false;
+  std::unique_ptr<SmallDisk> disk_;
   pid_t pid_ = 0;
 };
 
@@ -121,7 +101,7 @@ TEST_F(DroneDisk, CancelEndsAJobThatIsBlockedByAFullDisk) {
   EXPECT_EQ(facts["attempts"].size(), 1u);
   EXPECT_FALSE(Exists(temp_ / "flooded"));
   ExpectDeclared(job);
-  FreeDisk();
+  disk_->Free();
   ExpectDroneWell();
 }
 
@@ -135,14 +115,14 @@ TEST_F(DroneDisk, TheWallLimitEndsAJobThatIsBlockedByAFullDisk) {
   EXPECT_EQ(facts["attempts"].size(), 1u);
   EXPECT_FALSE(Exists(temp_ / "flooded"));
   ExpectDeclared(job);
-  FreeDisk();
+  disk_->Free();
   ExpectDroneWell();
 }
 
 TEST_F(DroneDisk, AJobThatIsBlockedGoesOnWhenThereIsSpaceAgain) {
   const std::uint64_t job = SubmitAndBlock(TestJob({Flood()}));
   EXPECT_EQ(StateOf(job), "started");
-  FreeDisk();
+  disk_->Free();
   WaitForState(job, "passed");
   EXPECT_TRUE(Raw(job) == "begun\n" + Yes(4'000'000));
   ExpectVerified(job);
@@ -150,12 +130,12 @@ TEST_F(DroneDisk, AJobThatIsBlockedGoesOnWhenThereIsSpaceAgain) {
 }
 
 TEST_F(DroneDisk, AFullDiskRefusesJobsWithItsReason) {
-  FillDisk();
+  disk_->Fill();
   const std::uint64_t job = Submit(TestJob({"echo never"}));
   EXPECT_TRUE(Eventually([&] {
     return std::string(Show(job)["attempts"].dump()).find("disk is full") != std::string::npos;
   })) << Show(job).dump(2);
-  FreeDisk();
+  disk_->Free();
   ExpectDroneWell();
 }
 

@@ -58,6 +58,15 @@ queen::JobDraft Simulation::DraftOf(std::size_t index) const {
   return draft;
 }
 
+// Nobody answered, or there is no space for it now.
+bool Simulation::NotTaken(const queen::AnswerValue* answer) {
+  if (answer == nullptr) return true;
+  const auto* status = std::get_if<absl::Status>(answer);
+  if (status == nullptr || !absl::IsResourceExhausted(*status)) return false;
+  world_.Sometimes(Rare::refused_for_space);
+  return true;
+}
+
 void Simulation::Submit(std::size_t index) {
   world_.Note(40, "a person submits job plan ", index);
   const queen::JobDraft draft = DraftOf(index);
@@ -70,7 +79,7 @@ void Simulation::Submit(std::size_t index) {
         return queen::event::SubmitJob{id, draft, key};
       },
       [this, index](const queen::AnswerValue* answer) {
-        if (answer == nullptr) return world_.After(kAskAgain, [this, index] { Submit(index); });
+        if (NotTaken(answer)) return world_.After(kAskAgain, [this, index] { Submit(index); });
         if (const auto* row = std::get_if<queen::JobRow>(answer)) Submitted(index, row->id);
         if (const auto* known = std::get_if<queen::KnownSubmission>(answer)) {
           world_.Sometimes(Rare::submission_repeated);
@@ -113,7 +122,7 @@ void Simulation::SubmitRun(std::uint32_t run) {
         return queen::event::SubmitRun{id, row, drafts, key};
       },
       [this, run, submitted](const queen::AnswerValue* answer) {
-        if (answer == nullptr) return world_.After(kAskAgain, [this, run] { SubmitRun(run); });
+        if (NotTaken(answer)) return world_.After(kAskAgain, [this, run] { SubmitRun(run); });
         if (const auto* fresh = std::get_if<queen::SubmittedRun>(answer)) submitted(fresh->run.id);
         if (const auto* known = std::get_if<queen::KnownSubmission>(answer)) submitted(known->row.run);
       });
@@ -149,7 +158,7 @@ void Simulation::Cancel(JobId job, bool now) {
         return queen::event::CancelJob{id, job, "alice", "enough", now};
       },
       [this, job, now](const queen::AnswerValue* answer) {
-        if (answer == nullptr) world_.After(kAskAgain, [this, job, now] { Cancel(job, now); });
+        if (NotTaken(answer)) world_.After(kAskAgain, [this, job, now] { Cancel(job, now); });
       });
 }
 

@@ -46,6 +46,7 @@ void QueenHost::Start() {
   ++lives_;
   dying_ = false;
   step_planned_ = logs_planned_ = sync_planned_ = committing_ = false;
+  commit_waits_ = starved_ = disk_trouble_ = look_planned_ = false;
   queen::Snapshot snapshot = store_.Load();
   std::vector<Epoch> open;
   for (const queen::AttemptRow& attempt : snapshot.attempts) {
@@ -57,10 +58,15 @@ void QueenHost::Start() {
   if (dying_) return Gone(down_, false);
   StartCommit();
   ArmTimer();
+  if (world_.disk.Full("/q")) LookAtDisk();
 }
 
 void QueenHost::Ask(const std::function<queen::Event(queen::RequestId)>& make, Done done) {
   if (hive_ == nullptr || dying_ || process_.paused()) return done(nullptr);
+  if (commit_waits_) {
+    const queen::AnswerValue refused = absl::ResourceExhaustedError("her disk is full");
+    return done(&refused);
+  }
   const queen::RequestId id(++next_request_);
   waiting_[id] = std::move(done);
   Post(make(id));
@@ -166,10 +172,36 @@ void QueenHost::StartCommit() {
   Later(in_flight_.rows.empty() ? 0 : DiskTime(), [this] { Commit(); });
 }
 
+// As StorageGuard: it is told at once, and looks once a second while there is something to see.
+void QueenHost::Starved() {
+  starved_ = true;
+  if (!std::exchange(look_planned_, true))
+    Later(random_.Skewed(50 * kMicro, 5 * kMilli), [this] { LookAtDisk(); });
+}
+
+void QueenHost::LookAtDisk() {
+  look_planned_ = false;
+  const bool trouble = std::exchange(starved_, false) || world_.disk.Full("/q");
+  if (trouble != disk_trouble_) {
+    disk_trouble_ = trouble;
+    logs_->Post([this, trouble] { trouble ? logs_->Hold() : logs_->GoOn(); });
+    RunLogs();
+    Post(queen::event::Storage{trouble ? "the queen's disk is full" : ""});
+  }
+  if (!trouble) return;
+  look_planned_ = true;
+  Later(kSecond, [this] { LookAtDisk(); });
+}
+
 // As Mailbox::WriteLoop: one transaction, then what the batch says.
 void QueenHost::Commit() {
   if (!in_flight_.rows.empty()) {
-    if (world_.disk.Full("/q")) return StorageFailed(absl::ResourceExhaustedError("no space left on device"));
+    commit_waits_ = world_.disk.Full("/q");
+    if (commit_waits_) {
+      world_.Sometimes(Rare::commit_waited_for_space);
+      Starved();
+      return Later(200 * kMilli, [this] { Commit(); });
+    }
     world_.Note(11, "queen commits ", in_flight_.rows.jobs.size(), " job and ",
                 in_flight_.rows.attempts.size(), " attempt rows");
     oracle_.BeforeCommit(in_flight_.rows);
@@ -193,8 +225,8 @@ void QueenHost::Commit() {
 void QueenHost::StorageFailed(const absl::Status& status) {
   if (dying_) return;
   world_.Note(12, "queen leaves: ", std::string(status.message()));
-  world_.Sometimes(absl::IsResourceExhausted(status) ? Rare::queen_left_by_full_disk
-                                                     : Rare::queen_left_by_sync_error);
+  // At her start she leaves when there is no room even for the file of a log.
+  if (!absl::IsResourceExhausted(status)) world_.Sometimes(Rare::queen_left_by_sync_error);
   dying_ = true;
   down_ = random_.Between(100 * kMilli, 3 * kSecond);
   // Her own code may still be on the stack.
@@ -261,6 +293,12 @@ void QueenHost::Pause(Nanos length) {
   world_.After(length, [this, life = life_] {
     if (life == life_) process_.Resume();
   });
+}
+
+void QueenHost::SetDiskFull(bool full) {
+  world_.disk.SetFull("/q", full);
+  if (!full || hive_ == nullptr || std::exchange(look_planned_, true)) return;
+  Later(random_.Between(0, kSecond), [this] { LookAtDisk(); });
 }
 
 void QueenHost::Heal() {

@@ -46,7 +46,7 @@ class QueenHost {
   void LosePower(Nanos down);
   void Pause(Nanos length);
   void SlowDisk(Nanos until) { slow_until_ = until; }
-  void SetDiskFull(bool full) { world_.disk.SetFull("/q", full); }
+  void SetDiskFull(bool full);
   void FailSync() { world_.disk.FailSyncs("/q", 1); }
   void StepWall(Nanos by) { clock_.StepWall(by); }
   void Heal();
@@ -73,6 +73,8 @@ class QueenHost {
   void ArmTimer();
   void StartCommit();
   void Commit();
+  void Starved();
+  void LookAtDisk();
   void NoteHeard(const queen::Event& event);
   void CheckSteps(const queen::Event& event, const queen::Effects& effects, Duration late);
   void Gone(Nanos down, bool commit_kept);
@@ -106,7 +108,8 @@ class QueenHost {
   std::deque<queen::Event> inbox_;
   bool step_planned_ = false, logs_planned_ = false, sync_planned_ = false;
   Batch pending_, in_flight_;
-  bool committing_ = false;
+  bool committing_ = false, commit_waits_ = false;
+  bool starved_ = false, disk_trouble_ = false, look_planned_ = false;  // as StorageGuard
   std::optional<Time> wake_;
   std::uint64_t timer_ = 0;
   std::uint64_t next_request_ = 0;

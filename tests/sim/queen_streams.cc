@@ -118,6 +118,11 @@ void QueenHost::OpenLogs(const std::vector<Epoch>& recover) {
   callbacks->appended = [this](Epoch epoch) {
     if (!dying_) oracle_.LogGrew(epoch);
   };
+  callbacks->starved = [this](const absl::Status&) {
+    if (dying_) return;
+    world_.Sometimes(Rare::log_waited_for_space);
+    Starved();
+  };
   callbacks->failed = [this](const absl::Status& status) { StorageFailed(status); };
   logs_ = std::make_unique<queen::LogShard>("/q/logs", callbacks, queen::LogShard::Threads::kNone);
   for (Epoch epoch : recover) {

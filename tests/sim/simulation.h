@@ -37,6 +37,7 @@ class Simulation {
 
   // people.cc
   void PlanPeople();
+  bool NotTaken(const queen::AnswerValue* answer);
   void Submit(std::size_t index);
   void SubmitRun(std::uint32_t run);
   queen::JobDraft DraftOf(std::size_t index) const;

@@ -49,6 +49,8 @@ Meaning Explain(int code, int system_errno) {
         return {absl::StatusCode::kDataLoss,
                 "the file system returned damaged data: check it, then restore a backup"};
       }
+      // What a failed sync should have kept may be gone, whatever the reason.
+      if (code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC) return FromErrno(EIO);
       return FromErrno(system_errno);
     case SQLITE_BUSY:
     case SQLITE_LOCKED:

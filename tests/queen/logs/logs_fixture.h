@@ -36,6 +36,10 @@ class LogListener {
       if (on_appended) on_appended(e);
       Say("appended", SessionId(), e, Seq());
     };
+    callbacks.starved = [this](absl::Status status) {
+      EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+      Say("starved", SessionId(), Epoch(), Seq());
+    };
     callbacks.failed = [this](absl::Status status) {
       ADD_FAILURE() << status;
       Say("failed", SessionId(), Epoch(), Seq());
