@@ -15,6 +15,7 @@
 #include "common/base/vocabulary.h"
 #include "common/config/key.h"
 #include "common/rpc/channel.h"
+#include "queen/app/check.h"
 #include "waggle/v1/queen.grpc.pb.h"
 
 namespace waggle::queen {
@@ -165,6 +166,7 @@ std::vector<config::Verb> AdminVerbs() {
          app.add_option("NAME", revoke->name, "Who")->required();
        },
        [revoke](const config::Settings& settings) { return Revoke(settings, *revoke); }},
+      CheckVerb(),
   };
 }
 

@@ -7,7 +7,7 @@
 namespace waggle::queen {
 
 // `queen invite`, `queen peers`, `queen revoke`: what an administrator asks of a running queen over her own
-// socket.
+// socket; and `queen check` (check.h).
 std::vector<config::Verb> AdminVerbs();
 
 }  // namespace waggle::queen

@@ -1,10 +1,8 @@
 #include "queen/app/queen.h"
 
-#include <fcntl.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/impl/service_type.h>
 #include <spdlog/spdlog.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -23,6 +21,7 @@
 #include "queen/api/peer_check.h"
 #include "queen/api/people.h"
 #include "queen/app/authority_files.h"
+#include "queen/app/data_lock.h"
 #include "queen/app/document_cache.h"
 #include "queen/app/enrolment.h"
 #include "queen/app/mailbox.h"
@@ -51,16 +50,6 @@ void StorageFailed(const absl::Status& status) {
                    std::string(status.message()));
   spdlog::shutdown();
   ::_exit(exit_code::kStorageFailure);
-}
-
-absl::StatusOr<UniqueFd> LockDirectory(const std::string& data) {
-  std::string path = absl::StrCat(data, "/lock");
-  ASSIGN_OR_RETURN(UniqueFd lock, Open(path, O_RDWR | O_CREAT));
-  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("another queen uses ", data, "\nnext: stop it, or choose another --data"));
-  }
-  return lock;
 }
 
 }  // namespace

@@ -17,17 +17,17 @@ namespace {
 
 constexpr absl::Duration kEvery = absl::Seconds(1);
 
-absl::StatusOr<DiskSpace> SpaceOf(const std::string& path) {
-  struct statvfs info = {};
-  if (::statvfs(path.c_str(), &info) != 0) return ErrnoStatus("look at the file system of", path);
-  return DiskSpace{info.f_blocks * info.f_frsize, info.f_bavail * info.f_frsize, info.f_files, info.f_favail};
-}
-
 std::uint64_t BallastOf(const DiskSpace& space) {
   return std::min(limits::kBallast, space.bytes / 50);
 }
 
 }  // namespace
+
+absl::StatusOr<DiskSpace> SpaceOf(const std::string& path) {
+  struct statvfs info = {};
+  if (::statvfs(path.c_str(), &info) != 0) return ErrnoStatus("look at the file system of", path);
+  return DiskSpace{info.f_blocks * info.f_frsize, info.f_bavail * info.f_frsize, info.f_files, info.f_favail};
+}
 
 std::string StorageTrouble(const DiskSpace& space, bool before) {
   auto wants = [before](std::uint64_t limit) { return before ? limit + limit / 4 : limit; };

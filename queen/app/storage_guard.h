@@ -16,6 +16,8 @@ struct DiskSpace {
   std::uint64_t inodes = 0, free_inodes = 0;  // 0 of 0: the file system has no fixed number
 };
 
+absl::StatusOr<DiskSpace> SpaceOf(const std::string& path);
+
 // One sentence for people when that is too little to take new work; "" when it is enough. `before`: there was
 // trouble, so it takes a quarter more than the limit to be over it.
 std::string StorageTrouble(const DiskSpace& space, bool before);

@@ -3,9 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "common/base/fd.h"
 #include "common/base/planted.h"
 #include "common/base/status_macros.h"
 
@@ -32,7 +30,7 @@ LogShard::~LogShard() {
 }
 
 journal::Location LogShard::At(Epoch epoch) const {
-  return {absl::StrCat(directory_, "/", epoch.value() / 4096), absl::StrCat(epoch.value())};
+  return LogLocation(directory_, epoch);
 }
 
 std::shared_ptr<const OpenedLog> LogShard::Find(Epoch epoch) const {

@@ -1,10 +1,15 @@
 #include "queen/logs/log_store.h"
 
+#include "absl/strings/str_cat.h"
 #include "common/base/fd.h"
 #include "common/base/status_macros.h"
 #include "queen/logs/log_shard.h"
 
 namespace waggle::queen {
+
+journal::Location LogLocation(const std::string& logs, Epoch epoch) {
+  return {absl::StrCat(logs, "/", epoch.value() / 4096), absl::StrCat(epoch.value())};
+}
 
 LogStore::LogStore(std::string directory, int shards, Callbacks callbacks)
     : directory_(std::move(directory)) {

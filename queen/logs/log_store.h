@@ -15,6 +15,9 @@ namespace waggle::queen {
 
 class LogShard;
 
+// Where the log of an attempt lies below the folder of all logs.
+journal::Location LogLocation(const std::string& logs, Epoch epoch);
+
 // The logs of all attempts: DATA/logs/<epoch div 4096>/<epoch>.NNN. Appends what drones send, acknowledges
 // what is synced, checks and closes complete logs. Thread-safe; the work is done by shard threads, an epoch
 // always by the same.
