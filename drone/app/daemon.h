@@ -53,7 +53,7 @@ class Daemon {
   void Perform(effect::StartAttempt& e) { attempts_->Start(e.assign); }
   void Perform(effect::GrantShim& e) { attempts_->Grant(e.epoch); }
   void Perform(effect::CancelShim& e) { attempts_->Cancel(e.cancel); }
-  void Perform(effect::KillTree& e) { attempts_->Kill(e.epoch); }
+  void Perform(effect::KillTree& e) { attempts_->Kill(e.epoch, e.hand_back); }
   void Perform(effect::DeleteAttempt& e) { attempts_->Delete(e.epoch); }
   void Perform(effect::Note& e);
   void Perform(effect::Exit& e) { exit_code_ = e.code; }

@@ -223,10 +223,15 @@ void Attempts::Cancel(const drone::Cancel& cancel) {
   SendFrame(cancel.epoch, shim::Cancel{cancel.by, cancel.reason, cancel.now});
 }
 
-void Attempts::Kill(Epoch epoch) {
+void Attempts::Kill(Epoch epoch, bool hand_back) {
   auto it = entries_.find(epoch);
   if (it == entries_.end() || !it->second.alive) return;
   Entry& entry = it->second;
+  if (hand_back) {
+    absl::Status marked = Open(HandedBackMark(entry), O_WRONLY | O_CREAT).status();
+    // Without it a later daemon reports a shim that died: the job is queued again all the same.
+    if (!marked.ok()) Note(Level::kWarning, absl::StrCat("epoch ", epoch.value(), ": ", marked.message()));
+  }
   if (!entry.pidfd.valid()) {
     OnShimExit(epoch);  // its number is not known: the marker finds it with the rest
     return;
@@ -269,7 +274,7 @@ void Attempts::OnShimExit(Epoch epoch) {
   const std::size_t left = KillLeftovers(entry);
   Ending ending = ReadEnding(entry);
   std::string detail;
-  if (ending.held.state == drone::HeldState::kLost) {
+  if (ending.held.state == drone::HeldState::kLost && !ending.held.handed_back) {
     detail =
         absl::StrCat(entry.trouble.empty() ? HowItEnded(entry.wait_status) : entry.trouble, LastWords(entry));
     if (!ending.problem.empty()) absl::StrAppend(&detail, "; ", ending.problem);

@@ -60,7 +60,9 @@ class Attempts {
   void Start(const drone::Assign& assign);  // emits Started and ShimConnected, or StartFailed
   void Grant(Epoch epoch);
   void Cancel(const drone::Cancel& cancel);
-  void Kill(Epoch epoch);    // emits ShimGone when it is over
+  // Emits ShimGone when it is over. `hand_back`: the directory says from now on that it was us, so that what
+  // is lost by it counts as handed back, whichever daemon delivers it.
+  void Kill(Epoch epoch, bool hand_back = false);
   void Delete(Epoch epoch);  // REQUIRES: its shim is gone
 
   // What the queen has stored goes from the front of the spool, so that its space serves the job again.
@@ -130,6 +132,7 @@ class Attempts {
   static journal::Location SpoolOf(const Entry& entry) {
     return {entry.directory, std::string(shim::kSpoolPrefix)};
   }
+  static std::string HandedBackMark(const Entry& entry) { return entry.directory + "/handed-back"; }
   std::string Key(const Entry& entry) const { return AttemptKey(config_.host.identity, entry.facts.epoch); }
   void Note(drone::effect::Note::Level level, std::string text) { log_({level, std::move(text)}); }
 

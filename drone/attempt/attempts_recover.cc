@@ -112,6 +112,7 @@ void Attempts::RecoverOne(const std::string& name) {
   }
   const Epoch epoch = entry.facts.epoch;
   entry.alive = true;
+  if (FileExists(HandedBackMark(entry))) RemoveFile(HandedBackMark(entry)).IgnoreError();  // it was not to be
   Entry& kept = entries_[epoch] = std::move(entry);
   drone::event::Recovered recovered{kept.facts.job, {}, /*alive=*/true, ""};
   recovered.held.epoch = epoch;
@@ -135,7 +136,7 @@ void Attempts::RecoverDead(Entry entry, bool same_boot) {
   if (same_boot) left = KillLeftovers(entry);
   Ending ending = ReadEnding(entry);
   std::string detail;
-  if (ending.held.state == drone::HeldState::kLost) {
+  if (ending.held.state == drone::HeldState::kLost && !ending.held.handed_back) {
     detail = same_boot ? absl::StrCat("its shim was gone when the drone started again", LastWords(entry))
                        : "the host was started anew in the middle of it";
     if (!ending.problem.empty()) absl::StrAppend(&detail, "; ", ending.problem);
@@ -163,6 +164,7 @@ Attempts::Ending Attempts::ReadEnding(const Entry& entry) const {
   drone::Held& held = ending.held;
   held.epoch = entry.facts.epoch;
   held.state = drone::HeldState::kLost;
+  held.handed_back = FileExists(HandedBackMark(entry));
   std::optional<journal::Final> final;
   auto visit = [&](const journal::RecordView& record, journal::Position) {
     if (record.header.phase < kPhaseCount) held.phase = static_cast<Phase>(record.header.phase);
@@ -183,6 +185,7 @@ Attempts::Ending Attempts::ReadEnding(const Entry& entry) const {
   ending.problem = tail->problem;
   if (!final) return ending;
   held.state = drone::HeldState::kFinished;
+  held.handed_back = false;
   if (final->started != 0) held.started = final->started;
   held.finished = final->finished;
   held.test_code = final->test_code;

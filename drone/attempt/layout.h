@@ -15,7 +15,8 @@ namespace waggle::attempt {
 //   DATA/identity           32 hex digits, made once
 //   DATA/lock               flock: one daemon per directory
 //   DATA/highest-epoch      highest attempt epoch ever seen
-//   DATA/attempts/EPOCH/    attempt.bin, shim.sock, shim.log, spool.NNN, reserve, home/, tmp/
+//   DATA/attempts/EPOCH/    attempt.bin, shim.sock, shim.log, spool.NNN, reserve, home/, tmp/,
+//                           handed-back if it was ended because the drone was stopped
 //   DATA/attempts.bad/      attempt directories that could not be understood
 //   DATA/work/JOB-ATTEMPT/  base directory of a job; src/ below it is the checkout
 //   DATA/mirrors/           of waggle-git

@@ -26,10 +26,12 @@ void DroneCore::On(Time, const event::Recovered& e) {
   a.held = e.held;
   a.process = e.alive;
   a.lost_detail = e.detail;
+  a.handed_back = e.held.handed_back;
   if (e.alive) unheard_shims_.insert(e.held.epoch);
   highest_epoch_ = std::max(highest_epoch_, e.held.epoch);
   const std::string what = e.alive                                ? "its shim is attached again"
                            : e.held.state == HeldState::kFinished ? "it ended while the daemon was away"
+                                                                  : e.held.handed_back                   ? "it was handed back when the drone was stopped"
                                                                   : absl::StrCat("lost: ", e.detail);
   Log(Level::kInfo, absl::StrCat("job ", e.job.value(), " (epoch ", e.held.epoch.value(), ") found: ", what));
 }
@@ -76,7 +78,7 @@ void DroneCore::Hear(Time now, const Assign& m) {
   }
   if (!why.empty()) {
     Log(Level::kInfo, absl::StrCat("epoch ", m.epoch.value(), " rejected: ", why));
-    Do(effect::SendControl{Reject{m.epoch, std::move(why)}});
+    Do(effect::SendControl{Reject{m.epoch, std::move(why), draining_}});
     return;
   }
   highest_epoch_ = std::max(highest_epoch_, m.epoch);
@@ -112,6 +114,7 @@ void DroneCore::On(Time now, const event::Started& e) {
     a->kill_at = now;
     return;
   }
+  if (stop_deadline_) HandBack(*a);
   Log(Level::kInfo, absl::StrCat("job ", e.job.value(), " (epoch ", e.epoch.value(), ") started"));
   if (!connected()) return;
   a->ours = true;
@@ -194,6 +197,7 @@ void DroneCore::On(Time now, const event::ShimGone& e) {
     if (!a->damaged) {
       held.last = e.held.last;  // counted on disk: the truth
       a->lost_detail = e.detail;
+      a->handed_back = lost && e.held.handed_back;
     }
     if (a->sent > held.last) Rewind(*a, held.last);
     if (a->doom == Doom::kNone) LogEnd(*a);
@@ -230,8 +234,8 @@ void DroneCore::Tell(Attempt& a) {
   if (!news) {
     Do(effect::SendControl{Accept{a.held.epoch, a.held.received}});
   } else if (a.held.state == HeldState::kLost) {
-    Do(effect::SendControl{
-        ShimLost{a.held.epoch, a.held.last, a.lost_detail.substr(0, limits::kReasonBytes), a.trimmed}});
+    Do(effect::SendControl{ShimLost{a.held.epoch, a.held.last, a.lost_detail.substr(0, limits::kReasonBytes),
+                                    a.trimmed, a.handed_back}});
   } else {
     Do(effect::SendControl{a.held});
   }
@@ -240,13 +244,15 @@ void DroneCore::Tell(Attempt& a) {
 void DroneCore::LogEnd(const Attempt& a) {
   const bool lost = a.held.state == HeldState::kLost;
   std::string text = absl::StrCat("job ", a.job.value(), " (epoch ", a.held.epoch.value(), ") ");
-  if (lost) {
+  if (lost && a.handed_back) {
+    absl::StrAppend(&text, "handed back");
+  } else if (lost) {
     absl::StrAppend(&text, "lost: ", a.lost_detail);
   } else {
     absl::StrAppend(&text, "ended: ", a.held.last.value(), " records, test code ", a.held.test_code,
                     ", deploy code ", a.held.deploy_code);
   }
-  Log(lost ? Level::kWarning : Level::kInfo, std::move(text));
+  Log(lost && !a.handed_back ? Level::kWarning : Level::kInfo, std::move(text));
 }
 
 void DroneCore::Hear(Time, const Cancel& m) {
@@ -280,6 +286,12 @@ void DroneCore::Hear(Time now, const Forget& m) {
 
 void DroneCore::Hear(Time now, const Fenced& m) {
   if (Attempt* a = Find(m.epoch)) DoomAttempt(now, *a, Doom::kFenced);
+}
+
+// Not asked to end but killed: it starts anew elsewhere, so its cleanup and the time for it are nobody's. Of a
+// deploy under way the queen says that nobody knows.
+void DroneCore::HandBack(const Attempt& a) {
+  Do(effect::KillTree{a.held.epoch, /*hand_back=*/true});
 }
 
 void DroneCore::DoomAttempt(Time now, Attempt& a, Doom doom) {

@@ -32,7 +32,12 @@ void DroneCore::OpenLink(Time now) {
   hello.info = OfferedInfo();
   for (auto& [epoch, a] : attempts_) {
     if (hello.attempts.size() == limits::kAttemptsInHello) break;
-    hello.attempts.push_back(a.held);
+    Held& held = hello.attempts.emplace_back(a.held);
+    if (held.state == HeldState::kLost) {
+      held.detail = a.lost_detail.substr(0, limits::kReasonBytes);
+      held.trimmed = a.trimmed;
+      held.handed_back = a.handed_back;
+    }
     a.unsaid = false;
   }
   unheard_shims_.clear();

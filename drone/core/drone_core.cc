@@ -65,16 +65,10 @@ void DroneCore::On(Time now, const event::Stop&) {
   }
   draining_ = true;
   stop_deadline_ = now + kStopWait;
-  Log(effect::Note::Level::kInfo, absl::StrCat("stopping: ", running(), " running attempts are canceled"));
-  for (auto& [epoch, a] : attempts_) {
-    if (!a.process || IsOver(a.held.state)) continue;
-    a.cancel = Cancel{epoch, "the drone", "the drone is stopping", /*now=*/true};
-    a.cancel_sent = false;
-    if (a.connected) {
-      DeliverToShim(a);
-    } else {
-      Do(effect::KillTree{epoch});
-    }
+  Log(effect::Note::Level::kInfo,
+      absl::StrCat("stopping: ", running(), " running attempts are ended and handed back"));
+  for (const auto& [epoch, a] : attempts_) {
+    if (a.process && !IsOver(a.held.state)) HandBack(a);
   }
 }
 
@@ -111,9 +105,6 @@ void DroneCore::FinishLeaving(Time now) {
   std::string left = absl::StrJoin(attempts_, ", ", [](std::string* out, const auto& entry) {
     absl::StrAppend(out, "job ", entry.second.job.value(), " (epoch ", entry.first.value(), ")");
   });
-  for (auto& [epoch, a] : attempts_) {
-    if (a.process && !IsOver(a.held.state)) Do(effect::KillTree{epoch});
-  }
   Log(effect::Note::Level::kError,
       absl::StrCat(
           "leaving with ", attempts_.size(),

@@ -45,6 +45,7 @@ class DroneCore {
     JobId job;
     Held held;
     std::string lost_detail;
+    bool handed_back = false;  // is lost because we ended it
     bool process = false;    // the shim has not exited, as far as we know
     bool connected = false;  // to the shim
     bool starting = false;   // StartAttempt was given, its answer is due
@@ -117,6 +118,7 @@ class DroneCore {
   void Tell(Attempt& a);
   void TellDue(Time now);
   void LogEnd(const Attempt& a);
+  void HandBack(const Attempt& a);
   void DoomAttempt(Time now, Attempt& a, Doom doom);
   void KillOverdue(Time now);
   void RemoveDoomed();

@@ -30,7 +30,7 @@ struct Begin {
   Epoch highest_epoch;  // highest ever seen, from disk
 };
 struct Drain {};   // no new work; exit when nothing is held. A second one means Stop.
-struct Stop {};    // cancel everything now; exit when it is delivered or after a bound
+struct Stop {};    // end everything now and hand it back; exit when that is delivered or after a bound
 struct Detach {};  // exit at once; attempts go on under their shims
 // A deadline the core asked for has come. `jitter` is uniform in [0, 1).
 struct Timer {
@@ -144,6 +144,7 @@ struct CancelShim {
 };
 struct KillTree {  // shim and all; answered by ShimGone
   Epoch epoch;
+  bool hand_back = false;  // for good: an attempt that is lost by it counts as handed back, after a restart too
 };
 struct DeleteAttempt {  // directory, spool and work directory. Its processes are gone.
   Epoch epoch;

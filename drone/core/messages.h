@@ -32,6 +32,10 @@ struct Held {
   std::uint32_t counter = 0;
   WallMillis received = 0, started = 0, finished = 0;
   std::int32_t test_code = -1, deploy_code = -1;
+  // Of kLost. A word of a shim has none of it.
+  std::string detail;        // why
+  bool trimmed = false;      // as in ShimLost
+  bool handed_back = false;  // likewise
 };
 
 // The process tree of an attempt lives unless it ended in one of these two.
@@ -67,12 +71,14 @@ struct Accept {
 struct Reject {
   Epoch epoch;
   std::string reason;
+  bool withdrawn = false;  // the slot was not offered any more when the assignment came
 };
 struct ShimLost {
   Epoch epoch;
   Seq last;
   std::string detail;
   bool trimmed = false;  // what the queen asks for was acknowledged once and is deleted
+  bool handed_back = false;  // ended by us because the drone is stopped
 };
 using ControlUp = std::variant<Hello, Info, Heartbeat, Accept, Reject, Held, ShimLost>;
 

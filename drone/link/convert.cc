@@ -32,6 +32,10 @@ void Fill(const Held& held, v1::HeldAttempt* out) {
   out->set_finished_at(held.finished);
   out->set_test_code(held.test_code);
   out->set_deploy_code(held.deploy_code);
+  if (held.state != HeldState::kLost) return;
+  out->mutable_lost()->set_detail(Text(held.detail));
+  out->mutable_lost()->set_trimmed(held.trimmed);
+  out->mutable_lost()->set_handed_back(held.handed_back);
 }
 
 void Fill(const Info& info, v1::Info* out) {
@@ -90,6 +94,7 @@ struct Filler {
   void operator()(const Reject& m) const {
     out->mutable_reject()->set_epoch(m.epoch.value());
     out->mutable_reject()->set_reason(Text(m.reason));
+    out->mutable_reject()->set_withdrawn(m.withdrawn);
   }
   void operator()(const Held& m) const { Fill(m, out->mutable_status()->mutable_attempt()); }
   void operator()(const ShimLost& m) const {
@@ -97,6 +102,7 @@ struct Filler {
     out->mutable_shim_lost()->set_last_seq(m.last.value());
     out->mutable_shim_lost()->set_detail(Text(m.detail));
     out->mutable_shim_lost()->set_trimmed(m.trimmed);
+    out->mutable_shim_lost()->set_handed_back(m.handed_back);
   }
 };
 

@@ -67,6 +67,9 @@ absl::StatusOr<HeldAttempt> ReadAttempt(const v1::HeldAttempt& in) {
   held.finished = in.finished_at();
   held.test_code = in.test_code();
   held.deploy_code = in.deploy_code();
+  held.detail = Presentable(in.lost().detail(), limits::kReasonBytes);
+  held.trimmed = in.lost().trimmed();
+  held.handed_back = in.lost().handed_back();
   return held;
 }
 
@@ -147,7 +150,8 @@ absl::StatusOr<Event> FromProto(const v1::FromDrone& in, ConnectionId connection
       return Event(event::Accept{connection, Epoch(in.accept().epoch()), in.accept().received_at()});
     case v1::FromDrone::kReject:
       return Event(event::Reject{connection, Epoch(in.reject().epoch()),
-                                 Presentable(in.reject().reason(), limits::kReasonBytes)});
+                                 Presentable(in.reject().reason(), limits::kReasonBytes),
+                                 in.reject().withdrawn()});
     case v1::FromDrone::kStatus: {
       ASSIGN_OR_RETURN(HeldAttempt held, ReadAttempt(in.status().attempt()));
       return Event(event::Status{connection, held});
@@ -155,7 +159,7 @@ absl::StatusOr<Event> FromProto(const v1::FromDrone& in, ConnectionId connection
     case v1::FromDrone::kShimLost:
       return Event(event::ShimLost{connection, Epoch(in.shim_lost().epoch()), in.shim_lost().last_seq(),
                                    Presentable(in.shim_lost().detail(), limits::kReasonBytes),
-                                   in.shim_lost().trimmed()});
+                                   in.shim_lost().trimmed(), in.shim_lost().handed_back()});
     case v1::FromDrone::MESSAGE_NOT_SET:
       break;
   }

@@ -46,6 +46,8 @@ struct HeldAttempt {
   std::uint32_t counter = 0;
   WallMillis received = 0, started = 0, finished = 0;
   std::int32_t test_code = -1, deploy_code = -1;
+  std::string detail;                         // of kLost in a Hello: why; "" = not said
+  bool trimmed = false, handed_back = false;  // of kLost in a Hello, as in event::ShimLost
 };
 
 namespace event {
@@ -126,6 +128,7 @@ struct Reject {
   ConnectionId connection;
   Epoch epoch;
   std::string reason;
+  bool withdrawn = false;  // it had stopped to offer the slot when the assignment came
 };
 struct Status {
   ConnectionId connection;
@@ -137,6 +140,7 @@ struct ShimLost {
   std::uint64_t last_seq = 0;
   std::string detail;
   bool trimmed = false;  // records that this queen acknowledged and then lost are deleted
+  bool handed_back = false;  // its drone is being stopped and ended it
 };
 struct Alive {  // records on the bulk stream prove life too
   SessionId session;

@@ -122,6 +122,9 @@ class Hive {
   void FinishAttempt(Attempt& attempt, JobState state, Reason reason, std::string detail);
   void ReleaseSlot(Attempt& attempt);
   void Forget(Epoch epoch);
+  void LoseShim(Drone& drone, Attempt& attempt, const HeldAttempt& held);
+  // The attempt ended because somebody closes its drone: as long as the job has some left, it does not count.
+  static void Excuse(JobRow& job, Reason reason);
   bool MayRetry(const JobRow& job, const Attempt& attempt, Reason reason) const;
   // True when one of them was news.
   bool TakeTimes(Attempt& attempt, WallMillis received, WallMillis started, WallMillis finished);

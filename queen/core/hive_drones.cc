@@ -217,8 +217,16 @@ void Hive::TakeUp(Drone& drone, const HeldAttempt& held) {
     SendCancel(drone, job);
   }
   ApplyStatus(drone, attempt, held);
-  if (held.state == HeldState::kLost) {
-    GiveUp(attempt, Reason::kShimLost, std::string(kShimDied), held.last_seq);
+  if (held.state == HeldState::kLost) LoseShim(drone, attempt, held);
+}
+
+void Hive::LoseShim(Drone& drone, Attempt& attempt, const HeldAttempt& held) {
+  if (held.handed_back) {
+    GiveUp(attempt, Reason::kHandedBack,
+           absl::StrCat(drone.row.name, " was stopped and handed the job back"), held.last_seq);
+  } else {
+    GiveUp(attempt, held.trimmed ? Reason::kLogIncomplete : Reason::kShimLost,
+           held.detail.empty() ? std::string(kShimDied) : held.detail, held.last_seq);
   }
 }
 
@@ -314,7 +322,8 @@ void Hive::On(const event::Reject& e) {
   Attempt* attempt = Held(*drone, e.epoch);
   if (attempt == nullptr) return;
   Avoid(*drone, kAvoidRefusing);
-  GiveUp(*attempt, Reason::kRejected, absl::StrCat(drone->row.name, " refused the job: ", e.reason), 0);
+  GiveUp(*attempt, e.withdrawn ? Reason::kHandedBack : Reason::kRejected,
+         absl::StrCat(drone->row.name, " refused the job: ", e.reason), 0);
 }
 
 void Hive::On(const event::Status& e) {
@@ -324,8 +333,7 @@ void Hive::On(const event::Status& e) {
   Attempt* attempt = Held(*drone, e.attempt.epoch);
   if (attempt == nullptr) return;
   ApplyStatus(*drone, *attempt, e.attempt);
-  if (e.attempt.state == HeldState::kLost)
-    GiveUp(*attempt, Reason::kShimLost, std::string(kShimDied), e.attempt.last_seq);
+  if (e.attempt.state == HeldState::kLost) LoseShim(*drone, *attempt, e.attempt);
 }
 
 void Hive::ApplyStatus(Drone& drone, Attempt& attempt, const HeldAttempt& held) {
@@ -372,10 +380,19 @@ void Hive::On(const event::ShimLost& e) {
   Drone* drone = ByConnection(e.connection);
   if (drone == nullptr) return;
   Heard(*drone);
+  auto known = attempts_.find(e.epoch);
+  if (known != attempts_.end() && known->second.session == drone->session && known->second.seal &&
+      known->second.seal->at_least > 0) {
+    return;  // the Hello said so already: its records are on their way, and Fenced would throw them away
+  }
   Attempt* attempt = Held(*drone, e.epoch);
   if (attempt == nullptr) return;
-  GiveUp(*attempt, e.trimmed ? Reason::kLogIncomplete : Reason::kShimLost,
-         e.detail.empty() ? std::string(kShimDied) : e.detail, e.last_seq);
+  HeldAttempt lost;
+  lost.last_seq = e.last_seq;
+  lost.detail = e.detail;
+  lost.trimmed = e.trimmed;
+  lost.handed_back = e.handed_back;
+  LoseShim(*drone, *attempt, lost);
 }
 
 void Hive::LoseDrone(Drone& drone, std::string_view why) {

@@ -18,7 +18,8 @@ Requirement RequirementOf(const JobRow& job) {
 // A lost TEST attempt, or one whose deploy phase was not granted, says nothing about the user's code: try
 // again.
 bool IsInfrastructure(Reason reason) {
-  return reason == Reason::kDroneLost || reason == Reason::kShimLost || reason == Reason::kRejected;
+  return reason == Reason::kDroneLost || reason == Reason::kShimLost || reason == Reason::kRejected ||
+         reason == Reason::kHandedBack;
 }
 
 constexpr std::size_t kStepBytes = 2 * limits::kNameBytes;  // "phase/name"
@@ -148,7 +149,11 @@ void Hive::Assign(JobId id, DroneId drone_id) {
 
 bool Hive::MayRetry(const JobRow& job, const Attempt& attempt, Reason reason) const {
   return IsInfrastructure(reason) && !MustNotRepeat(attempt.row) &&
-         job.attempts <= static_cast<std::uint32_t>(config_.infrastructure_retries);
+         job.attempts - job.excused <= static_cast<std::uint32_t>(config_.infrastructure_retries);
+}
+
+void Hive::Excuse(JobRow& job, Reason reason) {
+  if (reason == Reason::kHandedBack && job.excused < limits::kExcusedAttempts) ++job.excused;
 }
 
 void Hive::GiveUp(Attempt& attempt, Reason reason, std::string detail, std::uint64_t log_at_least) {
@@ -174,10 +179,16 @@ void Hive::GiveUp(Attempt& attempt, Reason reason, std::string detail, std::uint
   }
   attempt.row.detail = detail;
   std::string text = absl::StrCat("waggle: ", detail);
+  const std::uint32_t excused = job.excused;
+  Excuse(job, reason);
   if (MayRetry(job, attempt, reason)) {
     // The verdict of the attempt is plain; the job goes on without waiting for the log to be sealed.
-    absl::StrAppend(&text, " (attempt ", attempt.row.number, " of ", config_.infrastructure_retries + 1,
-                    ", queued again)");
+    if (job.excused > excused) {
+      absl::StrAppend(&text, " (queued again; it does not count as a failed attempt)");
+    } else {
+      absl::StrAppend(&text, " (attempt ", job.attempts - job.excused, " of ",
+                      config_.infrastructure_retries + 1, ", queued again)");
+    }
     FinishAttempt(attempt, JobState::kErrored, reason, detail);
     Enqueue(job);
   } else if (reason == Reason::kUnknown) {

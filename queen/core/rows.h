@@ -34,6 +34,7 @@ struct JobRow {
   Epoch attempt;                             // current attempt, none before the first assignment
   std::string drone_name;                    // of the current attempt
   std::uint32_t attempts = 0;                // how many there were
+  std::uint32_t excused = 0;                 // those that do not count against the retries
   JobTimes times;
   std::int64_t duration_ms = 0;
   std::int32_t test_code = -1, deploy_code = -1, failed_code = 0;

@@ -29,6 +29,7 @@ class DroneHost {
   void KillDaemon(std::uint64_t after_effects, Nanos down);
   void Detach(Nanos down);
   void Drain(Nanos down);
+  void Stop(Nanos down);  // everything is handed back
   void PauseDaemon(Nanos length);
   void Suspend(Nanos length);  // daemon and shims; the boot clock runs on
   void Reboot(Nanos down);
@@ -59,6 +60,7 @@ class DroneHost {
     std::uint64_t boot = 0;
     bool durable = false;
     Shim* shim = nullptr;
+    bool handed_back = false;
   };
   // What the daemon knows of it.
   struct Entry {

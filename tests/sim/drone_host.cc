@@ -102,6 +102,7 @@ void DroneHost::Perform(drone::effect::KillTree& e) {
   auto facts = facts_.find(e.epoch);
   if (facts == facts_.end() || facts->second.shim == nullptr) return;
   Shim* shim = facts->second.shim;
+  facts->second.handed_back = facts->second.handed_back || e.hand_back;
   world_.After(random_.Skewed(100 * kMicro, 100 * kMilli), [shim] { shim->Kill(); });
 }
 
@@ -123,6 +124,7 @@ drone::Held DroneHost::ReadEnding(Epoch epoch, const Facts& facts) {
   held.epoch = epoch;
   held.state = drone::HeldState::kLost;
   held.received = facts.received;
+  held.handed_back = facts.handed_back;
   std::optional<journal::Final> final;
   absl::StatusOr<journal::Tail> tail =
       journal::ScanLeft(SpoolOf(epoch), epoch, [&](const journal::RecordView& record, journal::Position) {
@@ -133,6 +135,7 @@ drone::Held DroneHost::ReadEnding(Epoch epoch, const Facts& facts) {
   if (!tail->problem.empty()) world_.Sometimes(Rare::spool_lost_its_tail);
   if (!final) return held;
   held.state = drone::HeldState::kFinished;
+  held.handed_back = false;
   held.started = final->started;
   held.finished = final->finished;
   held.test_code = final->test_code;
@@ -154,7 +157,9 @@ void DroneHost::ShimExited(Epoch epoch) {
     return Input(drone::event::ShimGone{held, ""});
   }
   drone::Held held = ReadEnding(epoch, facts_.at(epoch));
-  if (held.state == drone::HeldState::kLost) world_.Sometimes(Rare::shim_lost);
+  if (held.state == drone::HeldState::kLost) {
+    world_.Sometimes(held.handed_back ? Rare::handed_back : Rare::shim_lost);
+  }
   Input(drone::event::ShimGone{held, held.state == drone::HeldState::kLost ? "the shim is gone" : ""});
 }
 
@@ -165,6 +170,7 @@ void DroneHost::Recover() {
     const bool alive = facts.shim != nullptr && facts.shim->alive();
     entries_[epoch] = Entry{.alive = alive};
     if (alive) {
+      facts.handed_back = false;
       world_.Sometimes(Rare::shim_attached_again);
       drone::event::Recovered recovered{facts.job, {}, true, ""};
       recovered.held.epoch = epoch;
@@ -215,9 +221,17 @@ void DroneHost::Detach(Nanos down) {
 void DroneHost::Drain(Nanos down) {
   down_ = down;
   Later(0, [this] {
-    if (draining_) return;  // a second one means stop now: that ends attempts in its own name
+    if (draining_) return;  // a second one means stop now
     draining_ = true;
     Input(drone::event::Drain{});
+  });
+}
+
+void DroneHost::Stop(Nanos down) {
+  down_ = down;
+  Later(0, [this] {
+    draining_ = true;
+    Input(drone::event::Stop{});
   });
 }
 

@@ -42,6 +42,8 @@ void Simulation::StrikeDrone(const Fault& fault, DroneHost& drone) {
       return drone.Detach(fault.length);
     case FaultKind::daemon_drain:
       return drone.Drain(fault.length);
+    case FaultKind::daemon_stop:
+      return drone.Stop(fault.length);
     case FaultKind::daemon_pause:
       return drone.PauseDaemon(fault.length);
     case FaultKind::host_suspend:

@@ -246,9 +246,9 @@ void Oracle::CheckVerdict(const queen::JobRow& row) {
       if (row.reason == Reason::kUnknown && !attempt.granted)
         return wrong("I1", "it was never granted a deploy");
       if (row.reason == Reason::kDroneLost || row.reason == Reason::kShimLost ||
-          row.reason == Reason::kRejected) {
+          row.reason == Reason::kRejected || row.reason == Reason::kHandedBack) {
         if (attempt.granted) return wrong("I1", "its deploy may have begun");
-        if (row.attempts <= 2) return wrong("I1", absl::StrCat("after only ", row.attempts, " attempts"));
+        if (row.attempts - row.excused <= 2) return wrong("I1", absl::StrCat("after only ", row.attempts, " attempts"));
         world_.Sometimes(Rare::retries_used_up);
       }
       return;

@@ -15,6 +15,9 @@ queen::HeldAttempt ToQueen(const drone::Held& held) {
   out.finished = held.finished;
   out.test_code = held.test_code;
   out.deploy_code = held.deploy_code;
+  out.detail = held.detail;
+  out.trimmed = held.trimmed;
+  out.handed_back = held.handed_back;
   return out;
 }
 
@@ -41,11 +44,11 @@ struct Up {
     return queen::event::Accept{connection, m.epoch, m.received};
   }
   queen::Event operator()(const drone::Reject& m) const {
-    return queen::event::Reject{connection, m.epoch, m.reason};
+    return queen::event::Reject{connection, m.epoch, m.reason, m.withdrawn};
   }
   queen::Event operator()(const drone::Held& m) const { return queen::event::Status{connection, ToQueen(m)}; }
   queen::Event operator()(const drone::ShimLost& m) const {
-    return queen::event::ShimLost{connection, m.epoch, m.last.value(), m.detail};
+    return queen::event::ShimLost{connection, m.epoch, m.last.value(), m.detail, m.trimmed, m.handed_back};
   }
 };
 

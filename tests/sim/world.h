@@ -28,7 +28,7 @@ namespace waggle::sim {
   X(retries_used_up) X(deploy_unknown) X(canceled_while_queued) X(canceled_while_running) \
   X(cancel_said_again) X(cancel_lost_race_to_end) X(commit_lost_in_crash) X(commit_kept_unanswered) \
   X(crash_between_effects) X(queen_cut_torn_log) X(spool_lost_its_tail) X(attempt_lost_with_host) \
-  X(shim_lost) X(shim_attached_again) X(ended_while_daemon_away) X(spool_full_blocked_job) \
+  X(shim_lost) X(handed_back) X(shim_attached_again) X(ended_while_daemon_away) X(spool_full_blocked_job) \
   X(assignment_rejected) X(assignment_unanswered) X(seal_awaited_records) X(seal_gave_up_waiting) \
   X(verdict_after_restart) X(send_final) X(forgotten) X(grant_said_again) X(drained) \
   X(commit_waited_for_space) X(log_waited_for_space) X(refused_for_space) X(queen_left_by_sync_error) X(held_for_branch) X(lease_over_on_drone) \

@@ -19,7 +19,7 @@ std::string With(std::string_view separator, std::string_view text) {
 }
 
 Reason ReasonOf(std::string_view text) {
-  for (int i = 1; i <= static_cast<int>(Reason::kRejected); ++i) {
+  for (int i = 1; i <= static_cast<int>(kLastReason); ++i) {
     if (Name(static_cast<Reason>(i)) == text) return static_cast<Reason>(i);
   }
   return Reason::kNone;

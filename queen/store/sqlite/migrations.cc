@@ -159,10 +159,15 @@ CREATE TABLE invitations (
 ALTER TABLE counters ADD COLUMN peer INTEGER NOT NULL DEFAULT 0;
 )sql";
 
+constexpr const char* kExcused = R"sql(
+ALTER TABLE jobs ADD COLUMN excused INTEGER NOT NULL DEFAULT 0;
+)sql";
+
 constexpr Migration kMigrations[] = {
     {"first tables", kFirstTables},
     {"keys of submissions", kSubmissions},
     {"peers and invitations", kPeers},
+    {"attempts that do not count", kExcused},
 };
 
 absl::Status NotOurs(const Connection& connection) {

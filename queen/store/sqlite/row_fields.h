@@ -39,6 +39,7 @@ struct JobTable {
     v("attempt", r.attempt);
     v("drone_name", r.drone_name);
     v("attempts", r.attempts);
+    v("excused", r.excused);
     TimesFields(v, r.times);
     v("duration_ms", r.duration_ms);
     v("test_code", r.test_code);

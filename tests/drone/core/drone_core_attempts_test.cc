@@ -298,6 +298,7 @@ TEST_F(AttemptsTest, DrainTakesNoWorkAndExitsWhenNothingIsHeld) {
   EXPECT_EQ(Sent<Info>()[0].capacity, 0u);
   AssignOnly(8);
   EXPECT_THAT(Sent<Reject>().at(0).reason, HasSubstr("draining"));
+  EXPECT_TRUE(Sent<Reject>()[0].withdrawn);
   Status(7, HeldState::kFinished, 3);
   EXPECT_EQ(Count<effect::Exit>(), 0u) << "its log is not delivered";
   Gone(7, HeldState::kFinished, 3);
@@ -306,21 +307,60 @@ TEST_F(AttemptsTest, DrainTakesNoWorkAndExitsWhenNothingIsHeld) {
   EXPECT_EQ(All<effect::Exit>()[0].code, 0);
 }
 
-TEST_F(AttemptsTest, ASecondDrainCancelsNowAndLeavesWithinItsBound) {
+TEST_F(AttemptsTest, ASecondDrainEndsAllAndLeavesWithinItsBound) {
   Connect();
   Run(7);
   Step(event::Drain{});
   const Time asked = now_;
   Step(event::Drain{});
-  ASSERT_EQ(Count<effect::CancelShim>(), 1u);
-  EXPECT_TRUE(All<effect::CancelShim>()[0].cancel.now);
-  EXPECT_EQ(All<effect::CancelShim>()[0].cancel.reason, "the drone is stopping");
+  ASSERT_EQ(Count<effect::KillTree>(), 1u);
+  EXPECT_TRUE(All<effect::KillTree>()[0].hand_back);
   while (Count<effect::Exit>() == 0) {
     Sleep();
     ASSERT_LE(now_, asked + kStopWait);
   }
   EXPECT_EQ(All<effect::Exit>()[0].code, 1);
-  EXPECT_EQ(Count<effect::KillTree>(), 1u);
+  EXPECT_THAT(All<effect::Note>().at(0).text, HasSubstr("job 107 (epoch 7)"));
+}
+
+TEST_F(AttemptsTest, WhatAStopEndsIsHandedBackAndDelivered) {
+  Connect();
+  Run(7);
+  Step(event::Stop{});
+  Held lost;
+  lost.epoch = Epoch(7);
+  lost.state = HeldState::kLost;
+  lost.last = Seq(5);
+  lost.handed_back = true;
+  Step(event::ShimGone{lost, ""});
+  ASSERT_EQ(Sent<ShimLost>().size(), 1u);
+  EXPECT_TRUE(Sent<ShimLost>()[0].handed_back);
+  EXPECT_EQ(Sent<ShimLost>()[0].last, Seq(5));
+  EXPECT_EQ(Count<effect::Exit>(), 0u) << "its records are not delivered";
+  Hear(Verdict{Epoch(7), JobState::kErrored});
+  EXPECT_EQ(All<effect::Exit>().at(0).code, 0);
+}
+
+TEST_F(AttemptsTest, WhatCouldNotBeHandedBackIsAfterTheNextStart) {
+  Held lost;
+  lost.epoch = Epoch(7);
+  lost.state = HeldState::kLost;
+  lost.last = Seq(5);
+  lost.handed_back = true;
+  Step(event::Recovered{JobId(107), lost, /*alive=*/false, ""});
+  Begin();
+  ASSERT_EQ(LastHello().attempts.size(), 1u);
+  EXPECT_TRUE(LastHello().attempts[0].handed_back);
+}
+
+TEST_F(AttemptsTest, AnAttemptThatIsStartedIntoAStopIsHandedBack) {
+  Connect();
+  AssignOnly(7);
+  Step(event::Stop{});
+  EXPECT_EQ(Count<effect::KillTree>(), 0u);
+  Step(event::Started{Epoch(7), JobId(107)});
+  ASSERT_EQ(Count<effect::KillTree>(), 1u);
+  EXPECT_TRUE(All<effect::KillTree>()[0].hand_back);
 }
 
 TEST_F(AttemptsTest, StopWithEverythingDeliveredExitsClean) {

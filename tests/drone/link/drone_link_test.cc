@@ -346,15 +346,19 @@ TEST_F(DroneLinkTest, IntDrainsAndLeavesAfterTheLastVerdict) {
   EXPECT_EQ(drone_->Wait(), 0) << drone_->Err();
 }
 
-TEST_F(DroneLinkTest, QuitCancelsNowAndDelivers) {
+TEST_F(DroneLinkTest, QuitEndsTheTreeAndHandsItBack) {
   Up();
   Assign(kEpoch, Gate("never"));
   ASSERT_TRUE(Eventually([&] { return HasLine("before"); }));
+  const pid_t shim = ShimOf(kEpoch);
   drone_->Signal(SIGQUIT);
-  ASSERT_TRUE(Eventually([&] { return queen_.HasFinal(kEpoch); })) << drone_->Err();
+  ASSERT_TRUE(Said([](const v1::FromDrone& m) {
+    return m.has_shim_lost() && m.shim_lost().epoch() == kEpoch && m.shim_lost().handed_back();
+  })) << drone_->Err();
+  EXPECT_FALSE(test::IsAlive(shim));
+  EXPECT_THAT(queen_.log(kEpoch), HasSubstr("before"));
   Verdict(kEpoch);
   EXPECT_EQ(drone_->Wait(), 0) << drone_->Err();
-  EXPECT_THAT(queen_.log(kEpoch), HasSubstr("the drone is stopping"));
 }
 
 }  // namespace

@@ -206,6 +206,71 @@ TEST_F(HiveLoss, AShimThatDiedWhileTheDroneWasAway) {
   EXPECT_NE(Current("a"), held.epoch);
 }
 
+TEST_F(HiveLoss, AnAttemptHandedBackIsQueuedAgainAtOnceAndDoesNotCount) {
+  DroneUp("d1");
+  Submit("a");
+  for (std::uint32_t i = 0; i < limits::kExcusedAttempts; ++i) {
+    Starts("a");
+    Epoch handed = Current("a");
+    Step(event::ShimLost{ConnectionOf("d1"), handed, 3, "", false, /*handed_back=*/true});
+    EXPECT_EQ(store_.attempts.at(handed).reason, Reason::kHandedBack);
+    EXPECT_THAT(seals_[handed].text, HasSubstr("d1 was stopped and handed the job back (queued again; it"));
+    ExpectAssigned("a", "d1");
+    EXPECT_EQ(Job("a").excused, i + 1);
+    Restart();  // the count is stored
+    DroneUp("d1", 1, {Holds("a", HeldState::kAccepted)});
+  }
+  // From here on they count like any other.
+  for (int i = 0; i <= config_.infrastructure_retries; ++i) {
+    Starts("a");
+    Step(event::ShimLost{ConnectionOf("d1"), Current("a"), 3, "", false, /*handed_back=*/true});
+  }
+  SealsComplete();
+  ExpectState("a", JobState::kErrored, Reason::kHandedBack);
+}
+
+TEST_F(HiveLoss, AGrantedDeployThatIsHandedBackIsUnknown) {
+  GrantedDeploy("a");
+  Epoch handed = Current("a");
+  Step(event::ShimLost{ConnectionOf("d1"), handed, 3, "", false, /*handed_back=*/true});
+  SealsComplete();
+  ExpectState("a", JobState::kErrored, Reason::kUnknown);
+  EXPECT_EQ(Job("a").deploy_code, 504);
+}
+
+TEST_F(HiveLoss, ACanceledJobThatIsHandedBackIsCanceled) {
+  DroneUp("d1");
+  Submit("a");
+  Starts("a");
+  Cancel("a");
+  Step(event::ShimLost{ConnectionOf("d1"), Current("a"), 3, "", false, /*handed_back=*/true});
+  SealsComplete();
+  ExpectState("a", JobState::kCanceled, Reason::kCanceled);
+}
+
+TEST_F(HiveLoss, AnAssignmentThatCrossedADrainDoesNotCount) {
+  DroneUp("d1");
+  Submit("a");
+  Step(event::Reject{ConnectionOf("d1"), Current("a"), "the drone is draining", /*withdrawn=*/true});
+  EXPECT_EQ(Job("a").excused, 1u);
+  EXPECT_EQ(Job("a").attempts, 1u);
+  ExpectQueued("a");
+}
+
+TEST_F(HiveLoss, AHelloSaysWhyAnAttemptIsLostAndARepeatCostsNoRecords) {
+  DroneUp("d1");
+  Submit("a");
+  Starts("a");
+  HeldAttempt held = Holds("a", HeldState::kLost);
+  held.last_seq = 5;
+  held.handed_back = true;
+  DroneUp("d1", 1, {held});
+  EXPECT_EQ(store_.attempts.at(held.epoch).reason, Reason::kHandedBack);
+  Step(event::ShimLost{ConnectionOf("d1"), held.epoch, 5, "", false, /*handed_back=*/true});
+  EXPECT_THAT(SentTo<to_drone::Fenced>("d1"), IsEmpty());
+  EXPECT_EQ(seals_[held.epoch].at_least, 5u);
+}
+
 TEST_F(HiveLoss, TheGrantIsStoredBeforeItIsGivenAndGivenAgainWhenAskedAgain) {
   GrantedDeploy("a");
   ASSERT_THAT(SentTo<to_drone::Grant>("d1"), SizeIs(1));

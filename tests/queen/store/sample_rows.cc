@@ -78,6 +78,7 @@ JobRow FullJob(std::uint64_t n) {
   r.commit = Word("commit", n);
   r.attempt = Epoch(n + 2000);
   r.drone_name = Word("drone of ", n);
+  r.excused = static_cast<std::uint32_t>(n % 3 + 1);
   r.attempts = 4'000'000'000;
   r.times = FullTimes(static_cast<std::int64_t>(n));
   r.duration_ms = 5'000'000'000;
