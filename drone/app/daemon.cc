@@ -75,9 +75,10 @@ void Daemon::BlockSignals() {
 }
 
 Daemon::Daemon(Options options)
-    : options_(std::move(options)), layout_(options_.data), core_(options_.info) {}
+    : options_(std::move(options)), layout_(options_.data), pause_file_(options_.data), core_(options_.info) {}
 
 Daemon::~Daemon() {
+  control_.reset();
   link_.reset();
   attempts_.reset();
 }
@@ -144,6 +145,8 @@ absl::Status Daemon::Open() {
   signals_ = UniqueFd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!signals_.valid()) return ErrnoStatus("make", "signalfd");
   RETURN_IF_ERROR(poller_->Add(signals_.get(), EPOLLIN, [this](std::uint32_t) { OnSignals(); }).status());
+  ASSIGN_OR_RETURN(control_, ControlServer::Create(options_.data, poller_.get(),
+                                                   [this](const LocalRequest& r) { return OnRequest(r); }));
   janitor_ = std::make_unique<attempt::Janitor>(layout_);
   auto emit = [this](Event event) { Emit(std::move(event)); };
   Link::Facts facts{options_.target, config.host.identity, options_.name, options_.version,
@@ -163,6 +166,7 @@ int Daemon::Run() {
   spdlog::info("drone {} {} with {} slots, speed {}, data in {}, queen at {}", options_.version,
                options_.name, options_.info.capacity, options_.info.speed, options_.data, options_.target);
   attempts_->Recover();
+  TakeUpPause();
   Emit(event::Begin{attempts_->highest_epoch()});
   Settle();
   while (!exit_code_) {
@@ -182,8 +186,71 @@ int Daemon::Run() {
     }
     Settle();
   }
+  control_.reset();
   link_->Shutdown(kGoodbye);
   return *exit_code_;
+}
+
+void Daemon::TakeUpPause() {
+  const WallMillis now = WallNow();
+  const std::optional<PauseFile::Pause> kept = pause_file_.Load(now);
+  if (!kept) return;
+  event::Pause pause{kept->reason, std::nullopt, kept->until};
+  if (kept->until != 0) pause.until = BootClock::now() + std::chrono::milliseconds(kept->until - now);
+  Emit(std::move(pause));
+}
+
+absl::StatusOr<LocalStatus> Daemon::OnRequest(const LocalRequest& request) {
+  absl::Status done;
+  switch (request.what) {
+    case LocalRequest::What::kStatus:
+      break;
+    case LocalRequest::What::kPause:
+      done = Pause(request);
+      break;
+    case LocalRequest::What::kResume:
+      done = Resume();
+      break;
+    case LocalRequest::What::kDrain:
+      if (!core_.view().draining) Emit(event::Drain{});  // a second one would stop
+      break;
+    case LocalRequest::What::kStop:
+      Emit(event::Stop{});
+      break;
+    case LocalRequest::What::kResize:
+      Emit(event::Resize{request.capacity});
+      break;
+  }
+  RETURN_IF_ERROR(done);
+  Settle();
+  return LocalStatus{options_.name, options_.version, options_.host,
+                     options_.data, options_.target,  core_.view()};
+}
+
+absl::Status Daemon::Pause(const LocalRequest& request) {
+  event::Pause pause{request.reason, std::nullopt, 0};
+  if (request.length > Duration::zero()) {
+    pause.until = BootClock::now() + request.length;
+    pause.until_wall =
+        WallNow() + std::chrono::duration_cast<std::chrono::milliseconds>(request.length).count();
+  }
+  absl::Status kept = pause_file_.Save({pause.until_wall, pause.reason});
+  if (!kept.ok()) {
+    return absl::InternalError(absl::StrCat("the pause would not survive a restart, so the drone goes on: ",
+                                            kept.message(), "\nnext: `drone drain` needs no file"));
+  }
+  Emit(std::move(pause));
+  return absl::OkStatus();
+}
+
+absl::Status Daemon::Resume() {
+  if (core_.view().stopping) {
+    return absl::FailedPreconditionError(
+        "the drone is stopping: what ran is handed back\nnext: start it again with `drone serve`");
+  }
+  RETURN_IF_ERROR(pause_file_.Remove());
+  Emit(event::Resume{});
+  return absl::OkStatus();
 }
 
 void Daemon::Settle() {

@@ -7,7 +7,9 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "drone/app/control_server.h"
 #include "drone/app/options.h"
+#include "drone/app/pause_file.h"
 #include "drone/attempt/attempts.h"
 #include "drone/attempt/janitor.h"
 #include "drone/attempt/layout.h"
@@ -20,7 +22,7 @@ namespace waggle::drone {
 // The drone: joins the core to the host (drone/attempt) and to the queen (drone/link).
 //
 // Threads: Run()'s is the attempts loop: one epoll set over the shims' sockets and pidfds, one timer, the
-// link's inbox and the signals. It alone steps the core and performs its effects. gRPC's pool fills the
+// link's inbox, that of DATA/drone.sock and the signals. It alone steps the core and performs its effects. gRPC's pool fills the
 // link's inbox; the janitor empties the trash.
 //
 // Signals: TERM = detach and exit, attempts go on under their shims; INT = drain; a second INT, or QUIT =
@@ -41,6 +43,11 @@ class Daemon {
   absl::Status Lock();
   void OnSignals();
   void Emit(Event event);
+  void TakeUpPause();  // of the daemon before
+  // What is asked for over DATA/drone.sock. Internal: the pause could not be kept; nothing was changed.
+  absl::StatusOr<LocalStatus> OnRequest(const LocalRequest& request);
+  absl::Status Pause(const LocalRequest& request);
+  absl::Status Resume();
   void Settle();  // steps the core until no event is left
   void Perform(Effect& effect);
   void Perform(effect::OpenControl& e) { link_->OpenControl(e.hello); }
@@ -63,11 +70,13 @@ class Daemon {
   UniqueFd lock_;
   UniqueFd signals_;
   std::unique_ptr<attempt::Poller> poller_;
+  const PauseFile pause_file_;
   std::unique_ptr<attempt::Janitor> janitor_;
   std::unique_ptr<attempt::Attempts> attempts_;
   std::unique_ptr<Credentials> credentials_;  // of the link
   std::unique_ptr<Link> link_;
   DroneCore core_;
+  std::unique_ptr<ControlServer> control_;
   std::mt19937_64 random_{std::random_device{}()};
 
   // Events that wait for the core. Bounded by what one round of the poller can bring and its effects can

@@ -2,6 +2,7 @@
 #include "common/config/command_line.h"
 #include "common/config/logging.h"
 #include "common/rpc/channel.h"
+#include "drone/app/control_verbs.h"
 #include "drone/app/daemon.h"
 #include "drone/app/enrol.h"
 #include "drone/app/keys.h"
@@ -35,6 +36,7 @@ int main(int argc, char** argv) {
       "The worker of Waggle: runs jobs on this host.", "Connect to a queen and run what she assigns",
       "drone " WAGGLE_VERSION, "drone serve --queen /var/lib/queen --data /var/lib/drone --label site=lab"};
   waggle::rpc::OnlyTls13();
-  return waggle::config::RunDaemon(waggle::drone::kProgram, words, argc, argv, Serve,
-                                   {waggle::drone::EnrolVerb()});
+  std::vector<waggle::config::Verb> verbs = waggle::drone::ControlVerbs();
+  verbs.push_back(waggle::drone::EnrolVerb());
+  return waggle::config::RunDaemon(waggle::drone::kProgram, words, argc, argv, Serve, verbs);
 }

@@ -14,6 +14,8 @@ namespace waggle::attempt {
 //
 //   DATA/identity           32 hex digits, made once
 //   DATA/lock               flock: one daemon per directory
+//   DATA/drone.sock         where `drone status` and its like find the daemon (drone/app)
+//   DATA/paused             the pause of a drone, for its next start (drone/app)
 //   DATA/highest-epoch      highest attempt epoch ever seen
 //   DATA/attempts/EPOCH/    attempt.bin, shim.sock, shim.log, spool.NNN, reserve, home/, tmp/,
 //                           handed-back if it was ended because the drone was stopped

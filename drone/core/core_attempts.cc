@@ -36,17 +36,6 @@ void DroneCore::On(Time, const event::Recovered& e) {
   Log(Level::kInfo, absl::StrCat("job ", e.job.value(), " (epoch ", e.held.epoch.value(), ") found: ", what));
 }
 
-std::string DroneCore::WhyNoRoom() const {
-  if (draining_) return "the drone is draining and takes no new work";
-  const std::uint32_t used = running();
-  if (used >= info_.capacity)
-    return absl::StrCat("no free slot: ", used, " of ", info_.capacity, " are taken");
-  if (attempts_.size() >= limits::kAttemptsInHello) {
-    return absl::StrCat("the drone holds ", attempts_.size(), " attempts that are not delivered yet");
-  }
-  return "";
-}
-
 void DroneCore::Hear(Time now, const Assign& m) {
   if (!m.epoch) return CloseBrokenSession(now, "an assignment without an epoch");
   if (Attempt* a = Find(m.epoch)) {
@@ -71,14 +60,14 @@ void DroneCore::Hear(Time now, const Assign& m) {
     return;
   }
   std::string why = WhyNoRoom();
-  if (!why.empty() && !draining_ && deferred_.size() < Ending() &&
+  if (!why.empty() && TakesWork() && deferred_.size() < Ending() &&
       running() - Ending() + deferred_.size() < info_.capacity) {
     deferred_.push_back(m);  // to the queen the slot of a fenced attempt is free; its tree is gone in moments
     return;
   }
   if (!why.empty()) {
     Log(Level::kInfo, absl::StrCat("epoch ", m.epoch.value(), " rejected: ", why));
-    Do(effect::SendControl{Reject{m.epoch, std::move(why), draining_}});
+    Do(effect::SendControl{Reject{m.epoch, std::move(why), !TakesWork() || lowered_}});
     return;
   }
   highest_epoch_ = std::max(highest_epoch_, m.epoch);
@@ -97,7 +86,7 @@ std::uint32_t DroneCore::Ending() const {
 }
 
 void DroneCore::StartDeferred(Time now) {
-  while (!deferred_.empty() && (draining_ || WhyNoRoom().empty())) {
+  while (!deferred_.empty() && (!TakesWork() || WhyNoRoom().empty())) {
     const Assign assign = std::move(deferred_.front());
     deferred_.pop_front();
     Hear(now, assign);

@@ -1,6 +1,7 @@
 #include "drone/core/drone_core.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -20,6 +21,7 @@ Effects DroneCore::Step(Time now, const Event& event) {
   if (exited_) return {};
   std::visit([&](const auto& e) { On(now, e); }, event);
   if (exited_) return std::move(effects_);  // nothing follows the exit
+  EndPauseIfDue(now);
   KillOverdue(now);
   RemoveDoomed();
   StartDeferred(now);
@@ -54,16 +56,12 @@ void DroneCore::On(Time now, const event::Drain&) {
   draining_ = true;
   Log(effect::Note::Level::kInfo,
       absl::StrCat("draining: no new work, ", attempts_.size(), " attempts go on to their end"));
-  if (connected()) Do(effect::SendControl{OfferedInfo()});
+  Offer();
 }
 
 void DroneCore::On(Time now, const event::Stop&) {
   if (stop_deadline_) return;
-  if (!draining_ && connected()) {
-    draining_ = true;
-    Do(effect::SendControl{OfferedInfo()});
-  }
-  draining_ = true;
+  if (!std::exchange(draining_, true)) Offer();
   stop_deadline_ = now + kStopWait;
   Log(effect::Note::Level::kInfo,
       absl::StrCat("stopping: ", running(), " running attempts are ended and handed back"));
@@ -113,12 +111,6 @@ void DroneCore::FinishLeaving(Time now) {
   exited_ = true;
 }
 
-Info DroneCore::OfferedInfo() const {
-  Info info = info_;
-  if (draining_) info.capacity = 0;
-  return info;
-}
-
 DroneCore::Attempt* DroneCore::Find(Epoch epoch) {
   auto it = attempts_.find(epoch);
   return it == attempts_.end() ? nullptr : &it->second;
@@ -145,6 +137,7 @@ std::optional<Time> DroneCore::NextWake() const {
   }
   if (bulk_retry_) consider(*bulk_retry_);
   if (stop_deadline_) consider(*stop_deadline_);
+  if (paused_ && paused_->until) consider(*paused_->until);
   for (const auto& [epoch, a] : attempts_) {
     if (a.kill_at) consider(*a.kill_at);
     if (a.say_by) consider(*a.say_by);

@@ -13,6 +13,7 @@
 #include "common/base/ids.h"
 #include "drone/core/events.h"
 #include "drone/core/messages.h"
+#include "drone/core/view.h"
 
 namespace waggle::drone {
 
@@ -29,6 +30,9 @@ class DroneCore {
 
   // Feeds one event. Never fails: what does not fit the state (a stale epoch, a late answer) changes nothing.
   Effects Step(Time now, const Event& event);
+
+  // How things stand, for the people of this host.
+  View view() const;
 
   bool connected() const { return link_ == Link::kUp; }
   std::size_t held() const { return attempts_.size(); }
@@ -70,9 +74,12 @@ class DroneCore {
     std::size_t in_flight = 0;
   };
 
-  // In drone_core.cc, core_attempts.cc, core_link.cc and core_bulk.cc, by what they are about.
+  // In drone_core.cc, core_intake.cc, core_attempts.cc, core_link.cc and core_bulk.cc, by what they are about.
   void On(Time now, const event::Recovered& e);
   void On(Time now, const event::Begin& e);
+  void On(Time now, const event::Pause& e);
+  void On(Time now, const event::Resume& e);
+  void On(Time now, const event::Resize& e);
   void On(Time now, const event::Drain& e);
   void On(Time now, const event::Stop& e);
   void On(Time now, const event::Detach& e);
@@ -131,14 +138,17 @@ class DroneCore {
   void Pump();
   bool HasToSend(const Attempt& a) const;
 
+  bool TakesWork() const { return !draining_ && !paused_; }
   Info OfferedInfo() const;
+  void Offer();  // tell the queen what is offered now
+  void EndPauseIfDue(Time now);
   Attempt* Find(Epoch epoch);
   void Do(Effect effect) { effects_.list.push_back(std::move(effect)); }
   void Log(effect::Note::Level level, std::string text);
   std::optional<Time> NextWake() const;
   Duration HeartbeatPeriod() const;
 
-  const Info info_;
+  Info info_;
   Effects effects_;  // of the step under way
 
   // Link.
@@ -168,6 +178,8 @@ class DroneCore {
   std::map<Epoch, Attempt> attempts_;
   std::deque<Assign> deferred_;  // for the slots of fenced attempts; at most as many as there are of those
 
+  std::optional<event::Pause> paused_;
+  bool lowered_ = false;  // the queen may not know yet that there are fewer slots
   bool draining_ = false;
   std::optional<Time> stop_deadline_;
   bool exited_ = false;

@@ -29,6 +29,16 @@ struct Recovered {
 struct Begin {
   Epoch highest_epoch;  // highest ever seen, from disk
 };
+// Take no new work and keep running, until Resume or until this time; replaces the pause before.
+struct Pause {
+  std::string reason;  // for people
+  std::optional<Time> until;
+  WallMillis until_wall = 0;  // the same, to be shown; 0 = until somebody resumes
+};
+struct Resume {};  // ends a pause, and a drain that is not over; a stop goes on
+struct Resize {    // so many slots from now on; what runs above them runs to its end
+  std::uint32_t capacity = 1;
+};
 struct Drain {};   // no new work; exit when nothing is held. A second one means Stop.
 struct Stop {};    // end everything now and hand it back; exit when that is delivered or after a bound
 struct Detach {};  // exit at once; attempts go on under their shims
@@ -102,8 +112,8 @@ struct ShimGone {
 
 }  // namespace event
 
-using Event = std::variant<event::Recovered, event::Begin, event::Drain, event::Stop, event::Detach,
-                           event::Timer, event::FromQueen, event::ControlLost, event::FromBulk,
+using Event = std::variant<event::Recovered, event::Begin, event::Pause, event::Resume, event::Resize,
+                           event::Drain, event::Stop, event::Detach, event::Timer, event::FromQueen, event::ControlLost, event::FromBulk,
                            event::BulkReady, event::BulkLost, event::RecordsSent, event::SpoolDamaged,
                            event::Started, event::StartFailed, event::ShimConnected, event::ShimDisconnected,
                            event::ShimStatus, event::ShimWatermark, event::ShimGone>;

@@ -11,16 +11,13 @@
 #include "waggle/v1/hive.pb.h"
 
 namespace waggle::drone {
-namespace {
 
-// Protobuf refuses a message with text that is not UTF-8 (or was cut within a character), and the queen with
-// it the session.
-std::string Text(std::string text) {
+std::string ValidText(std::string text) {
   while (auto bad = FindBadByte(text, false)) text[bad->offset] = '?';
   return text;
 }
 
-void Fill(const Held& held, v1::HeldAttempt* out) {
+void ToProto(const Held& held, v1::HeldAttempt* out) {
   out->set_epoch(held.epoch.value());
   out->set_state(static_cast<v1::HeldAttempt::State>(held.state));
   out->set_last_seq(held.last.value());
@@ -33,15 +30,17 @@ void Fill(const Held& held, v1::HeldAttempt* out) {
   out->set_test_code(held.test_code);
   out->set_deploy_code(held.deploy_code);
   if (held.state != HeldState::kLost) return;
-  out->mutable_lost()->set_detail(Text(held.detail));
+  out->mutable_lost()->set_detail(ValidText(held.detail));
   out->mutable_lost()->set_trimmed(held.trimmed);
   out->mutable_lost()->set_handed_back(held.handed_back);
 }
 
+namespace {
+
 void Fill(const Info& info, v1::Info* out) {
   out->set_speed(info.speed);
   out->set_capacity(info.capacity);
-  for (const auto& [name, value] : info.labels) (*out->mutable_labels())[Text(name)] = Text(value);
+  for (const auto& [name, value] : info.labels) (*out->mutable_labels())[ValidText(name)] = ValidText(value);
 }
 
 Duration Millis(std::int64_t ms) {
@@ -93,14 +92,14 @@ struct Filler {
   }
   void operator()(const Reject& m) const {
     out->mutable_reject()->set_epoch(m.epoch.value());
-    out->mutable_reject()->set_reason(Text(m.reason));
+    out->mutable_reject()->set_reason(ValidText(m.reason));
     out->mutable_reject()->set_withdrawn(m.withdrawn);
   }
-  void operator()(const Held& m) const { Fill(m, out->mutable_status()->mutable_attempt()); }
+  void operator()(const Held& m) const { ToProto(m, out->mutable_status()->mutable_attempt()); }
   void operator()(const ShimLost& m) const {
     out->mutable_shim_lost()->set_epoch(m.epoch.value());
     out->mutable_shim_lost()->set_last_seq(m.last.value());
-    out->mutable_shim_lost()->set_detail(Text(m.detail));
+    out->mutable_shim_lost()->set_detail(ValidText(m.detail));
     out->mutable_shim_lost()->set_trimmed(m.trimmed);
     out->mutable_shim_lost()->set_handed_back(m.handed_back);
   }
@@ -127,7 +126,7 @@ Vitals ReadVitals(const std::string& data) {
 void ToProto(const Hello& hello, v1::Hello* out) {
   out->set_highest_epoch(hello.highest_epoch.value());
   Fill(hello.info, out->mutable_info());
-  for (const Held& held : hello.attempts) Fill(held, out->add_attempts());
+  for (const Held& held : hello.attempts) ToProto(held, out->add_attempts());
 }
 
 void ToProto(const ControlUp& message, const Vitals& vitals, v1::FromDrone* out) {

@@ -9,6 +9,7 @@ namespace waggle::v1 {
 class BulkDown;
 class FromDrone;
 class FromQueen;
+class HeldAttempt;
 class Hello;
 }  // namespace waggle::v1
 
@@ -22,6 +23,11 @@ struct Vitals {
 // Of this host, and of the file system of `data`.
 Vitals ReadVitals(const std::string& data);
 
+// `text` as protobuf takes it: a message with text that is not UTF-8 (or was cut within a character) is refused,
+// and with it the session.
+std::string ValidText(std::string text);
+
+void ToProto(const Held& held, v1::HeldAttempt* out);
 void ToProto(const Hello& hello, v1::Hello* out);  // what the core knows of it
 // REQUIRES: not a Hello.
 void ToProto(const ControlUp& message, const Vitals& vitals, v1::FromDrone* out);

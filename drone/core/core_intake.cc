@@ -1,0 +1,89 @@
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/limits.h"
+#include "drone/core/drone_core.h"
+
+// Whether this drone takes work, and how much: what the owner of its host decides while it runs.
+namespace waggle::drone {
+namespace {
+
+using Level = effect::Note::Level;
+
+}  // namespace
+
+void DroneCore::On(Time now, const event::Pause& e) {
+  paused_ = e;
+  Log(Level::kInfo, absl::StrCat("paused: no new work, ", running(), " running attempts go on",
+                                 e.reason.empty() ? "" : ": ", e.reason));
+  Offer();
+  EndPauseIfDue(now);
+}
+
+void DroneCore::On(Time, const event::Resume&) {
+  if (TakesWork() || stop_deadline_) return;
+  paused_.reset();
+  draining_ = false;
+  Log(Level::kInfo, absl::StrCat("resumed: ", info_.capacity, " slots take work"));
+  Offer();
+}
+
+void DroneCore::On(Time, const event::Resize& e) {
+  const std::uint32_t before = info_.capacity;
+  if (e.capacity == 0 || e.capacity > limits::kMaxCapacity || e.capacity == before) return;
+  info_.capacity = e.capacity;
+  lowered_ = e.capacity < before;
+  Log(Level::kInfo,
+      absl::StrCat("resized from ", before, " to ", e.capacity, " slots; ", running(), " are in use"));
+  Offer();
+}
+
+void DroneCore::EndPauseIfDue(Time now) {
+  if (!paused_ || !paused_->until || now < *paused_->until) return;
+  paused_.reset();
+  Log(Level::kInfo, "the pause is over");
+  Offer();
+}
+
+Info DroneCore::OfferedInfo() const {
+  Info info = info_;
+  if (!TakesWork()) info.capacity = 0;
+  return info;
+}
+
+void DroneCore::Offer() {
+  if (connected()) Do(effect::SendControl{OfferedInfo()});
+}
+
+std::string DroneCore::WhyNoRoom() const {
+  if (draining_) return "the drone is draining and takes no new work";
+  if (paused_) {
+    return absl::StrCat("the drone is paused and takes no new work", paused_->reason.empty() ? "" : ": ",
+                        paused_->reason);
+  }
+  const std::uint32_t used = running();
+  if (used >= info_.capacity)
+    return absl::StrCat("no free slot: ", used, " of ", info_.capacity, " are taken");
+  if (attempts_.size() >= limits::kAttemptsInHello) {
+    return absl::StrCat("the drone holds ", attempts_.size(), " attempts that are not delivered yet");
+  }
+  return "";
+}
+
+View DroneCore::view() const {
+  View view;
+  view.connected = connected();
+  view.trouble = last_trouble_;
+  view.capacity = info_.capacity;
+  view.running = running();
+  view.pause = paused_;
+  view.draining = draining_;
+  view.stopping = stop_deadline_.has_value();
+  for (const auto& [epoch, a] : attempts_) {
+    const Seq delivered = std::min(a.acked, a.held.last);
+    view.jobs.push_back({a.job, a.held, a.held.last.value() - delivered.value()});
+  }
+  return view;
+}
+
+}  // namespace waggle::drone

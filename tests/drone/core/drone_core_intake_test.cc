@@ -1,0 +1,116 @@
+#include "tests/drone/core/core_fixture.h"
+
+namespace waggle::drone {
+namespace {
+
+using testing::HasSubstr;
+
+// Two slots.
+class IntakeTest : public CoreTest {};
+
+TEST_F(IntakeTest, APauseTakesNoWorkKeepsRunningAndEndsByItself) {
+  Connect();
+  Run(7);
+  Step(event::Pause{"kernel update", now_ + 20s, 123});
+  ASSERT_EQ(Sent<Info>().size(), 1u);
+  EXPECT_EQ(Sent<Info>()[0].capacity, 0u);
+  EXPECT_EQ(core_.view().pause->until_wall, 123);
+  AssignOnly(8);
+  EXPECT_THAT(Sent<Reject>().at(0).reason, HasSubstr("paused and takes no new work: kernel update"));
+  EXPECT_TRUE(Sent<Reject>()[0].withdrawn);
+  Gone(7, HeldState::kFinished, 3);
+  Hear(Verdict{Epoch(7), JobState::kPassed});
+  EXPECT_EQ(Count<effect::Exit>(), 0u) << "a paused drone stays";
+  SleepFor(19s);
+  EXPECT_TRUE(core_.view().pause.has_value());
+  SleepFor(1s);
+  EXPECT_FALSE(core_.view().pause.has_value());
+  EXPECT_EQ(Sent<Info>().at(0).capacity, 2u);
+  AssignOnly(9);
+  EXPECT_EQ(Count<effect::StartAttempt>(), 1u);
+}
+
+TEST_F(IntakeTest, APauseWithoutTheQueenIsInTheNextHello) {
+  Begin();
+  Step(event::Pause{"", std::nullopt, 0});
+  EXPECT_TRUE(said_.size() == 1u) << "a log line, and no queen to tell";
+  Cut();
+  ComeBack();
+  EXPECT_EQ(LastHello().info.capacity, 0u);
+}
+
+TEST_F(IntakeTest, ResumeTakesWorkAgain) {
+  Connect();
+  Step(event::Pause{"", std::nullopt, 0});
+  Step(event::Resume{});
+  EXPECT_EQ(Sent<Info>().at(0).capacity, 2u);
+  Step(event::Resume{});
+  EXPECT_TRUE(said_.empty()) << "there is nothing to resume from";
+}
+
+TEST_F(IntakeTest, ResumeUndoesADrainButNoStop) {
+  Connect();
+  Run(7);
+  Step(event::Drain{});
+  Step(event::Resume{});
+  EXPECT_EQ(Sent<Info>().at(0).capacity, 2u);
+  EXPECT_FALSE(core_.view().draining);
+  Step(event::Stop{});
+  Step(event::Resume{});
+  EXPECT_TRUE(said_.empty());
+  EXPECT_TRUE(core_.view().stopping);
+}
+
+TEST_F(IntakeTest, AHigherCapacityIsUsedAtOnce) {
+  Connect();
+  Run(7);
+  Run(8);
+  Step(event::Resize{3});
+  EXPECT_EQ(Sent<Info>().at(0).capacity, 3u);
+  Run(9);
+}
+
+TEST_F(IntakeTest, ALowerCapacityInterruptsNothing) {
+  Connect();
+  Run(7);
+  Run(8);
+  Step(event::Resize{1});
+  EXPECT_EQ(Sent<Info>().at(0).capacity, 1u);
+  EXPECT_EQ(Count<effect::KillTree>() + Count<effect::CancelShim>(), 0u);
+  AssignOnly(9);  // was on its way
+  EXPECT_TRUE(Sent<Reject>().at(0).withdrawn) << "no fault of the job";
+  Gone(7, HeldState::kFinished, 3);
+  AssignOnly(10);
+  EXPECT_EQ(Sent<Reject>().size(), 1u) << "one still runs";
+  Gone(8, HeldState::kFinished, 3);
+  AssignOnly(11);
+  EXPECT_EQ(Count<effect::StartAttempt>(), 1u);
+}
+
+TEST_F(IntakeTest, SenselessSizesChangeNothing) {
+  Connect();
+  for (std::uint32_t capacity : {0u, 2u, limits::kMaxCapacity + 1}) {
+    Step(event::Resize{capacity});
+    EXPECT_TRUE(said_.empty()) << capacity;
+  }
+}
+
+TEST_F(IntakeTest, TheViewShowsWhatIsHeld) {
+  Connect();
+  Run(7);
+  Watermark(7, 9);
+  HearBulk(Ack{Epoch(7), Seq(4)});
+  const View view = core_.view();
+  EXPECT_TRUE(view.connected);
+  EXPECT_EQ(view.running, 1u);
+  EXPECT_EQ(view.capacity, 2u);
+  ASSERT_EQ(view.jobs.size(), 1u);
+  EXPECT_EQ(view.jobs[0].job, JobId(107));
+  EXPECT_LE(view.jobs[0].undelivered, 9u);
+  Cut("connection refused");
+  EXPECT_FALSE(core_.view().connected);
+  EXPECT_EQ(core_.view().trouble, "connection refused");
+}
+
+}  // namespace
+}  // namespace waggle::drone
