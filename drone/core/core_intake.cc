@@ -47,7 +47,13 @@ void DroneCore::EndPauseIfDue(Time now) {
 
 Info DroneCore::OfferedInfo() const {
   Info info = info_;
-  if (!TakesWork()) info.capacity = 0;
+  if (draining_) {
+    info.intake = Intake::kDraining;
+  } else if (paused_) {
+    info.intake = Intake::kPaused;
+    info.intake_reason = paused_->reason;
+    info.intake_until = paused_->until_wall;
+  }
   return info;
 }
 

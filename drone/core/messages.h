@@ -47,10 +47,15 @@ constexpr bool IsOver(HeldState state) {
 // that no file has to remember how far the shim had come.
 inline constexpr std::uint32_t kCounterAfterShim = 0x8000'0000;
 
+enum class Intake : std::uint8_t { kOpen = 0, kPaused = 1, kDraining = 2 };
+
 struct Info {
   double speed = 1.0;
   std::uint32_t capacity = 1;
   std::map<std::string, std::string> labels;
+  Intake intake = Intake::kOpen;
+  std::string intake_reason;
+  WallMillis intake_until = 0;
 };
 
 // ---- drone → queen. The link adds what only the host knows (identity, name, vitals). ----

@@ -40,6 +40,9 @@ namespace {
 void Fill(const Info& info, v1::Info* out) {
   out->set_speed(info.speed);
   out->set_capacity(info.capacity);
+  out->set_intake(static_cast<v1::Info::Intake>(info.intake));
+  out->set_intake_reason(ValidText(info.intake_reason));
+  out->set_intake_until(info.intake_until);
   for (const auto& [name, value] : info.labels) (*out->mutable_labels())[ValidText(name)] = ValidText(value);
 }
 

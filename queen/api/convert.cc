@@ -75,8 +75,16 @@ void ToProto(const AttemptRow& row, v1::Attempt* attempt) {
 
 void ToProto(const DroneView& view, v1::Drone* drone) {
   drone->set_name(Line(view.row.name));
-  bool full = view.row.capacity > 0 && view.used >= view.row.capacity;
-  drone->set_state(!view.connected ? "lost" : full ? "busy" : "ready");
+  const bool full = view.row.capacity > 0 && view.used >= view.row.capacity;
+  const bool draining = view.intake == Intake::kDraining;
+  const bool paused = view.intake == Intake::kPaused;
+  drone->set_state(!view.connected ? "lost"
+                   : draining      ? "draining"
+                   : paused        ? "paused"
+                   : full          ? "busy"
+                                   : "ready");
+  drone->set_note(Line(view.intake_reason));
+  drone->set_closed_until(view.intake_until);
   drone->set_host(Line(view.row.host));
   drone->set_version(Line(view.row.version));
   drone->set_speed(view.row.speed);

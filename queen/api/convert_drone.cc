@@ -36,6 +36,12 @@ absl::StatusOr<DroneInfo> ReadInfo(const v1::Info& in) {
   if (in.plugins_size() > static_cast<int>(limits::kLabels)) {
     return Bad("info.plugins", absl::StrCat(in.plugins_size(), " plugins; at most ", limits::kLabels));
   }
+  if (in.intake() < v1::Info::OPEN || in.intake() > v1::Info::DRAINING) {
+    return Bad("info.intake", absl::StrCat("value ", static_cast<int>(in.intake()), " is not known"));
+  }
+  info.intake = static_cast<Intake>(in.intake());
+  info.intake_reason = Presentable(in.intake_reason(), limits::kReasonBytes);
+  info.intake_until = std::max<std::int64_t>(0, in.intake_until());
   info.speed = in.speed();
   info.capacity = in.capacity();
   for (const auto& [label, value] : in.labels()) {

@@ -24,11 +24,16 @@ struct JobDraft {
   std::string document;  // serialized JobDocument without a job id
 };
 
+enum class Intake : std::uint8_t { kOpen = 0, kPaused = 1, kDraining = 2 };
+
 struct DroneInfo {
   double speed = 0;
   std::uint32_t capacity = 1;
   std::map<std::string, std::string> labels;
   std::map<std::string, std::string> plugins;
+  Intake intake = Intake::kOpen;  // whether its owner lets it take work
+  std::string intake_reason;
+  WallMillis intake_until = 0;
 };
 
 struct Vitals {
@@ -233,6 +238,9 @@ struct DroneView {
   DroneRow row;
   bool connected = false;
   WallMillis connected_at = 0;
+  Intake intake = Intake::kOpen;  // of the present session
+  std::string intake_reason;
+  WallMillis intake_until = 0;
   std::vector<JobId> jobs;
   std::uint32_t used = 0;
   Vitals vitals;

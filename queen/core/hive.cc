@@ -103,6 +103,11 @@ void Hive::On(const event::ListFleet& e) {
     entry.row.labels = LabelsOf(drone);
     entry.connected = static_cast<bool>(drone.connection);
     entry.connected_at = entry.connected ? drone.connected_at : 0;
+    if (entry.connected) {
+      entry.intake = drone.intake;
+      entry.intake_reason = drone.intake_reason;
+      entry.intake_until = drone.intake_until;
+    }
     entry.vitals = drone.vitals;
     for (Epoch epoch : drone.attempts) {
       const Attempt& attempt = attempts_.at(epoch);

@@ -69,6 +69,9 @@ class Hive {
     bool lease_checked = false;  // has an entry in lease_checks_
     Time last_heard{};
     WallMillis connected_at = 0;
+    Intake intake = Intake::kOpen;  // what its owner says in this session
+    std::string intake_reason;
+    WallMillis intake_until = 0;
     Vitals vitals;
     std::set<Epoch> attempts;  // assigned to it, until their log is closed
     int trespasses = 0;        // of this session
@@ -149,6 +152,8 @@ class Hive {
   // `newest_given`: the newest epoch this queen knew of before the drone said hello.
   Disposition Resume(Drone& drone, const HeldAttempt& held, Epoch newest_given);
   void ApplyStatus(Drone& drone, Attempt& attempt, const HeldAttempt& held);
+  // Why it takes no work, as the end of a sentence about it; "" if it does.
+  std::string WhyClosed(const Drone& drone) const;
   void UpdatePlacement(Drone& drone);
   void Heard(Drone& drone);
   void CheckLeaseLater(Drone& drone);

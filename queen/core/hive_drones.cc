@@ -142,6 +142,9 @@ void Hive::TakeInfo(Drone& drone, const DroneInfo& info) {
   drone.row.capacity = info.capacity;
   drone.row.labels = info.labels;
   drone.row.plugins = info.plugins;
+  drone.intake = info.intake;
+  drone.intake_reason = info.intake_reason;
+  drone.intake_until = info.intake_until;
 }
 
 void Hive::OpenSession(Drone& drone, const event::Hello& e) {
@@ -254,13 +257,20 @@ Disposition Hive::Resume(Drone& drone, const HeldAttempt& held, Epoch newest_giv
   return disposition;
 }
 
+std::string Hive::WhyClosed(const Drone& drone) const {
+  const std::string reason = drone.intake_reason.empty() ? "" : absl::StrCat(" (", drone.intake_reason, ")");
+  if (drone.intake == Intake::kDraining) return "is draining" + reason;
+  if (drone.intake == Intake::kPaused) return "is paused" + reason;
+  const bool avoided = drone.avoided_until && now_ < *drone.avoided_until;
+  return avoided ? "gets none for a moment, because it did not take the last one" : "";
+}
+
 void Hive::UpdatePlacement(Drone& drone) {
   std::uint32_t used = 0;
   for (Epoch epoch : drone.attempts) used += attempts_.at(epoch).holds_slot ? 1 : 0;
-  bool avoided = drone.avoided_until && now_ < *drone.avoided_until;
   placement_.SetDrone(drone.row.id,
-                      DroneFacts{drone.row.name, drone.row.speed, avoided ? 0 : drone.row.capacity, used,
-                                 drone.local, LabelsOf(drone), drone.row.plugins});
+                      DroneFacts{drone.row.name, drone.row.speed, drone.row.capacity, used, drone.local,
+                                 LabelsOf(drone), drone.row.plugins, WhyClosed(drone)});
 }
 
 void Hive::On(const event::Disconnected& e) {
@@ -321,7 +331,8 @@ void Hive::On(const event::Reject& e) {
   Heard(*drone);
   Attempt* attempt = Held(*drone, e.epoch);
   if (attempt == nullptr) return;
-  Avoid(*drone, kAvoidRefusing);
+  // Its own word that it takes nothing came before; after it opens again it gets work at once.
+  if (!e.withdrawn || drone->intake == Intake::kOpen) Avoid(*drone, kAvoidRefusing);
   GiveUp(*attempt, e.withdrawn ? Reason::kHandedBack : Reason::kRejected,
          absl::StrCat(drone->row.name, " refused the job: ", e.reason), 0);
 }

@@ -1,11 +1,14 @@
 #include "queen/core/placement.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 
 namespace waggle::queen {
 namespace {
 
 constexpr std::size_t kKeptQueues = 64;
+constexpr std::size_t kClosedNamed = 3;  // drones in one sentence
 
 // The first thing `drone` lacks for `requirement`; "" if nothing.
 std::string Lacks(const DroneFacts& drone, const Requirement& requirement) {
@@ -19,6 +22,17 @@ std::string Lacks(const DroneFacts& drone, const Requirement& requirement) {
     if (!drone.plugins.contains(plugin)) return absl::StrCat("plugin ", plugin);
   }
   return "";
+}
+
+// "d1 is draining (update); d2 is paused; 4 more"
+std::string Listed(std::vector<std::string> closed) {
+  std::sort(closed.begin(), closed.end());
+  std::string text;
+  for (std::size_t i = 0; i < closed.size() && i < kClosedNamed; ++i) {
+    absl::StrAppend(&text, text.empty() ? "" : "; ", closed[i]);
+  }
+  if (closed.size() > kClosedNamed) absl::StrAppend(&text, "; ", closed.size() - kClosedNamed, " more");
+  return text;
 }
 
 }  // namespace
@@ -131,22 +145,33 @@ std::string Placement::WhyWaiting(JobId job) const {
   const Queue& queue = *found->second.first;
   if (drones_.empty()) return "no drone is connected; next: start one with `drone serve`";
   std::uint64_t eligible = 0, slots = 0;
+  std::vector<std::string> closed;
   std::string lack;
   for (const auto& [id, drone] : drones_) {
     std::string lacks = Lacks(drone.facts, queue.requirement);
     if (lacks.empty()) {
       ++eligible;
-      slots += drone.facts.capacity;
+      if (drone.facts.closed.empty() && drone.facts.capacity > 0) {
+        slots += drone.facts.capacity;
+      } else {
+        closed.push_back(absl::StrCat(drone.facts.name, " ",
+                                      drone.facts.closed.empty() ? "offers capacity 0" : drone.facts.closed));
+      }
     } else if (lack.empty()) {
       lack = absl::StrCat("no drone has ", lacks, " (", drones_.size(), " connected; ", drone.facts.name,
                           " lacks it)");
     }
   }
   if (eligible == 0) return lack;
-  if (slots == 0) return absl::StrCat("all ", eligible, " matching drones take no work (capacity 0)");
-  return absl::StrCat("all ", slots, " slots of ", eligible,
-                      eligible == 1 ? " matching drone" : " matching drones", " are in use; ", waiting(),
-                      waiting() == 1 ? " job waits" : " jobs wait");
+  if (closed.size() == eligible) {
+    return absl::StrCat(eligible == 1 ? std::string("the only matching drone takes no work: ")
+                                      : absl::StrCat("all ", eligible, " matching drones take no work: "),
+                        Listed(std::move(closed)));
+  }
+  const std::uint64_t open = eligible - closed.size();
+  const std::string others = closed.empty() ? "" : absl::StrCat("; ", Listed(std::move(closed)));
+  return absl::StrCat("all ", slots, " slots of ", open, open == 1 ? " matching drone" : " matching drones",
+                      " are in use; ", waiting(), waiting() == 1 ? " job waits" : " jobs wait", others);
 }
 
 }  // namespace waggle::queen

@@ -30,6 +30,7 @@ struct DroneFacts {
   bool local = false;
   std::map<std::string, std::string> labels;
   std::map<std::string, std::string> plugins;
+  std::string closed;  // why it takes no work, as the end of a sentence about it; "" = it does
 };
 
 // Decides which waiting job goes to which drone. The rule, in one place:
@@ -76,7 +77,7 @@ class Placement {
   struct Drone {
     DroneFacts facts;
     std::uint64_t last_assigned = 0;
-    bool open() const { return facts.used < facts.capacity; }
+    bool open() const { return facts.closed.empty() && facts.used < facts.capacity; }
   };
 
   DroneKey KeyOf(DroneId id, const Drone& drone) const;

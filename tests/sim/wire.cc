@@ -22,7 +22,12 @@ queen::HeldAttempt ToQueen(const drone::Held& held) {
 }
 
 queen::DroneInfo ToQueen(const drone::Info& info) {
-  return {.speed = info.speed, .capacity = info.capacity, .labels = info.labels};
+  return {.speed = info.speed,
+          .capacity = info.capacity,
+          .labels = info.labels,
+          .intake = static_cast<queen::Intake>(info.intake),
+          .intake_reason = info.intake_reason,
+          .intake_until = info.intake_until};
 }
 
 struct Up {

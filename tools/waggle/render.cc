@@ -148,10 +148,14 @@ std::string DronesTable(const v1::ListDronesResponse& drones, WallMillis now, co
       {"NAME", "STATE", "SLOTS", "SPEED", "LOAD", "MEM FREE", "DISK FREE", "LABELS", "SINCE", "NOTE"}};
   std::uint64_t used = 0, slots = 0;
   for (const v1::Drone& drone : drones.drones()) {
-    bool lost = drone.state() == "lost";
-    bool busy = drone.state() == "busy";
-    std::string_view icon = style.unicode ? (lost ? "✗ " : "● ") : "";
-    JobState color = lost ? JobState::kFailed : busy ? JobState::kStarted : JobState::kPassed;
+    const std::string& word = drone.state();
+    const bool lost = word == "lost", busy = word == "busy", draining = word == "draining";
+    const bool closed = draining || word == "paused";
+    std::string_view icon = !style.unicode ? "" : lost ? "✗ " : draining ? "◐ " : closed ? "◌ " : "● ";
+    JobState color = lost     ? JobState::kFailed
+                     : closed ? JobState::kCanceled
+                     : busy   ? JobState::kStarted
+                              : JobState::kPassed;
     std::vector<std::string> labels;
     std::map<std::string, std::string> sorted(drone.labels().begin(), drone.labels().end());
     for (const auto& [key, value] : sorted) labels.push_back(absl::StrCat(key, "=", value));
@@ -160,6 +164,10 @@ std::string DronesTable(const v1::ListDronesResponse& drones, WallMillis now, co
     std::string note;
     if (lost && drone.last_seen_at() > 0)
       note = absl::StrCat("last seen ", Age(now - drone.last_seen_at()), " ago");
+    if (!drone.note().empty())
+      absl::StrAppend(&note, With(note.empty() ? "" : ", ", OneLine(drone.note(), kNoteColumns, style)));
+    if (drone.closed_until() != 0)
+      absl::StrAppend(&note, note.empty() ? "" : ", ", "until ", WallTime(drone.closed_until()));
     if (!ids.empty()) note = absl::StrCat(note, note.empty() ? "" : ", ", "jobs ", absl::StrJoin(ids, " "));
     rows.push_back({drone.name(), style.Painted(color, absl::StrCat(std::string(icon), drone.state())),
                     absl::StrCat(drone.used(), "/", drone.capacity()), absl::StrCat(drone.speed()),

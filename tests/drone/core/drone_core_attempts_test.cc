@@ -295,7 +295,7 @@ TEST_F(AttemptsTest, DrainTakesNoWorkAndExitsWhenNothingIsHeld) {
   Run(7);
   Step(event::Drain{});
   ASSERT_EQ(Sent<Info>().size(), 1u);
-  EXPECT_EQ(Sent<Info>()[0].capacity, 0u);
+  EXPECT_EQ(Sent<Info>()[0].intake, Intake::kDraining);
   AssignOnly(8);
   EXPECT_THAT(Sent<Reject>().at(0).reason, HasSubstr("draining"));
   EXPECT_TRUE(Sent<Reject>()[0].withdrawn);
@@ -367,7 +367,7 @@ TEST_F(AttemptsTest, StopWithEverythingDeliveredExitsClean) {
   Connect();
   Run(7);
   Step(event::Stop{});
-  EXPECT_EQ(Sent<Info>().at(0).capacity, 0u);
+  EXPECT_EQ(Sent<Info>().at(0).intake, Intake::kDraining);
   Status(7, HeldState::kFinished, 3);
   Gone(7, HeldState::kFinished, 3);
   Hear(Verdict{Epoch(7), JobState::kCanceled});

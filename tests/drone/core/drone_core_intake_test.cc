@@ -13,7 +13,10 @@ TEST_F(IntakeTest, APauseTakesNoWorkKeepsRunningAndEndsByItself) {
   Run(7);
   Step(event::Pause{"kernel update", now_ + 20s, 123});
   ASSERT_EQ(Sent<Info>().size(), 1u);
-  EXPECT_EQ(Sent<Info>()[0].capacity, 0u);
+  EXPECT_EQ(Sent<Info>()[0].intake, Intake::kPaused);
+  EXPECT_EQ(Sent<Info>()[0].intake_reason, "kernel update");
+  EXPECT_EQ(Sent<Info>()[0].intake_until, 123);
+  EXPECT_EQ(Sent<Info>()[0].capacity, 2u);
   EXPECT_EQ(core_.view().pause->until_wall, 123);
   AssignOnly(8);
   EXPECT_THAT(Sent<Reject>().at(0).reason, HasSubstr("paused and takes no new work: kernel update"));
@@ -25,7 +28,7 @@ TEST_F(IntakeTest, APauseTakesNoWorkKeepsRunningAndEndsByItself) {
   EXPECT_TRUE(core_.view().pause.has_value());
   SleepFor(1s);
   EXPECT_FALSE(core_.view().pause.has_value());
-  EXPECT_EQ(Sent<Info>().at(0).capacity, 2u);
+  EXPECT_EQ(Sent<Info>().at(0).intake, Intake::kOpen);
   AssignOnly(9);
   EXPECT_EQ(Count<effect::StartAttempt>(), 1u);
 }
@@ -36,14 +39,14 @@ TEST_F(IntakeTest, APauseWithoutTheQueenIsInTheNextHello) {
   EXPECT_TRUE(said_.size() == 1u) << "a log line, and no queen to tell";
   Cut();
   ComeBack();
-  EXPECT_EQ(LastHello().info.capacity, 0u);
+  EXPECT_EQ(LastHello().info.intake, Intake::kPaused);
 }
 
 TEST_F(IntakeTest, ResumeTakesWorkAgain) {
   Connect();
   Step(event::Pause{"", std::nullopt, 0});
   Step(event::Resume{});
-  EXPECT_EQ(Sent<Info>().at(0).capacity, 2u);
+  EXPECT_EQ(Sent<Info>().at(0).intake, Intake::kOpen);
   Step(event::Resume{});
   EXPECT_TRUE(said_.empty()) << "there is nothing to resume from";
 }
@@ -53,7 +56,7 @@ TEST_F(IntakeTest, ResumeUndoesADrainButNoStop) {
   Run(7);
   Step(event::Drain{});
   Step(event::Resume{});
-  EXPECT_EQ(Sent<Info>().at(0).capacity, 2u);
+  EXPECT_EQ(Sent<Info>().at(0).intake, Intake::kOpen);
   EXPECT_FALSE(core_.view().draining);
   Step(event::Stop{});
   Step(event::Resume{});
