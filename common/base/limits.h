@@ -68,8 +68,8 @@ inline constexpr auto kCancelInterrupt = 10s;  // INT, wait, then
 inline constexpr auto kCancelTerminate = 10s;  // TERM, wait, then KILL
 
 inline constexpr int kInfrastructureRetries = 2;  // three attempts in all
-// So many attempts of a job are not counted among them, because somebody stopped or closed their drone: enough
-// for a rolling restart of a large hive, and still a bound.
+// So many attempts of a job are not counted among them, because somebody stopped or closed their drone:
+// enough for a rolling restart of a large hive, and still a bound.
 inline constexpr std::uint32_t kExcusedAttempts = 20;
 
 // Names, labels and texts a peer may send. Longer is refused with the field's name.

@@ -8,8 +8,7 @@ constexpr std::string_view kStateNames[] = {"",       "created", "queued",  "rec
                                             "passed", "failed",  "errored", "canceled", "skipped"};
 constexpr std::string_view kReasonNames[] = {
     "",           "drone_lost", "shim_lost", "timeout", "silence", "log_limit", "log_incomplete",
-    "bad_config", "unknown",    "canceled",  "source",  "spawn",   "rejected",
-    "handed_back"};
+    "bad_config", "unknown",    "canceled",  "source",  "spawn",   "rejected",  "handed_back"};
 constexpr std::string_view kPhaseNames[] = {"environment", "prepare", "test", "deploy", "cleanup"};
 
 template <typename Enum, std::size_t N>

@@ -36,11 +36,11 @@ enum class Reason : std::uint8_t {
   kLogLimit = 5,
   kLogIncomplete = 6,
   kBadConfig = 7,
-  kUnknown = 8,    // a deploy whose drone was lost after the grant
-  kCanceled = 9,   // a person said so
-  kSource = 10,    // the repository could not be fetched or checked out
-  kSpawn = 11,     // the drone could not start the attempt or a command's process
-  kRejected = 12,  // every drone that was offered the job refused it
+  kUnknown = 8,      // a deploy whose drone was lost after the grant
+  kCanceled = 9,     // a person said so
+  kSource = 10,      // the repository could not be fetched or checked out
+  kSpawn = 11,       // the drone could not start the attempt or a command's process
+  kRejected = 12,    // every drone that was offered the job refused it
   kHandedBack = 13,  // its drone was stopped and gave it back
 };
 inline constexpr Reason kLastReason = Reason::kHandedBack;

@@ -45,6 +45,11 @@ void Fill(const LocalStatus& status, v1::LocalStatus* out) {
     out->mutable_pause()->set_reason(ValidText(view.pause->reason));
     out->mutable_pause()->set_until(view.pause->until_wall);
   }
+  if (view.queens_drain) {
+    out->mutable_queens_drain()->set_by(ValidText(view.queens_drain->by));
+    out->mutable_queens_drain()->set_reason(ValidText(view.queens_drain->reason));
+    out->mutable_queens_drain()->set_deadline(view.queens_drain->deadline);
+  }
   for (const View::Job& job : view.jobs) {
     v1::LocalJob* to = out->add_jobs();
     to->set_id(job.job.value());
@@ -184,8 +189,7 @@ struct ControlServer::Impl {
 ControlServer::ControlServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 absl::StatusOr<std::unique_ptr<ControlServer>> ControlServer::Create(const std::string& data,
-                                                                     attempt::Poller* poller,
-                                                                     Answer answer) {
+                                                                     attempt::Poller* poller, Answer answer) {
   auto impl = std::make_unique<Impl>();
   impl->poller = poller;
   impl->answer = std::move(answer);

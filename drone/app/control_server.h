@@ -25,8 +25,8 @@ struct LocalStatus {
   View view;
 };
 
-// Serves DATA/drone.sock (0600). gRPC's threads take requests in; they are answered on the Poller's thread, in
-// order, between the events of the drone. At most kWaiting of them wait, more are refused.
+// Serves DATA/drone.sock (0600). gRPC's threads take requests in; they are answered on the Poller's thread,
+// in order, between the events of the drone. At most kWaiting of them wait, more are refused.
 class ControlServer {
  public:
   using Answer = std::function<absl::StatusOr<LocalStatus>(const LocalRequest&)>;  // on the Poller's thread

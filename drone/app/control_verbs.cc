@@ -52,6 +52,7 @@ std::string For(std::int64_t since, std::int64_t now) {
 std::string State(const v1::LocalStatus& status) {
   if (status.stopping()) return "stopping";
   if (status.draining()) return "draining";
+  if (status.has_queens_drain()) return "drained";
   if (status.has_pause()) return "paused";
   return status.running() >= status.capacity() ? "busy" : "ready";
 }
@@ -59,6 +60,14 @@ std::string State(const v1::LocalStatus& status) {
 std::string Pause(const v1::LocalPause& pause) {
   return absl::StrCat(pause.until() == 0 ? "until `drone resume`" : absl::StrCat("until ", At(pause.until())),
                       pause.reason().empty() ? "" : ": ", pause.reason());
+}
+
+// The queen's drain, and how it ends.
+std::string Drained(const v1::LocalStatus& status) {
+  const v1::LocalDrain& drain = status.queens_drain();
+  return absl::StrCat("by ", drain.by(), drain.reason().empty() ? "" : ": ", drain.reason(),
+                      drain.deadline() == 0 ? "" : absl::StrCat(", until ", At(drain.deadline())),
+                      "; `waggle undrain ", status.name(), "` undoes it");
 }
 
 std::string Phase(const v1::HeldAttempt& attempt) {
@@ -78,7 +87,8 @@ std::string What(const v1::LocalJob& job, std::int64_t now) {
     case v1::HeldAttempt::ACCEPTED:
       return "starting";
     default:
-      return absl::StrCat(Phase(attempt), attempt.wants_grant() ? ", waits for the queen's word to deploy" : "",
+      return absl::StrCat(Phase(attempt),
+                          attempt.wants_grant() ? ", waits for the queen's word to deploy" : "",
                           attempt.started_at() == 0 ? "" : ", running ", For(attempt.started_at(), now));
   }
 }
@@ -95,12 +105,14 @@ std::string JobLines(const v1::LocalStatus& status, std::int64_t now) {
 std::string Text(const v1::LocalStatus& status, std::int64_t now) {
   std::string text = absl::StrCat(status.name(), "  ", State(status), "  ", status.running(), "/",
                                   status.capacity(), " slots in use\n");
-  absl::StrAppend(&text, "  queen    ", status.queen(), status.connected() ? ", connected" : ", not connected",
+  absl::StrAppend(&text, "  queen    ", status.queen(),
+                  status.connected() ? ", connected" : ", not connected",
                   status.connected() || status.trouble().empty() ? "" : ": ",
                   status.connected() ? "" : status.trouble(), "\n");
   absl::StrAppend(&text, "  process  ", status.pid(), ", version ", status.version(), ", data in ",
                   status.data(), "\n");
   if (status.has_pause()) absl::StrAppend(&text, "  paused   ", Pause(status.pause()), "\n");
+  if (status.has_queens_drain()) absl::StrAppend(&text, "  drained  ", Drained(status), "\n");
   if (status.stopping()) {
     absl::StrAppend(&text, "  stopping what ran is handed back; it exits when that is delivered\n");
   } else if (status.draining()) {
@@ -122,25 +134,22 @@ Json ToJson(const v1::LocalStatus& status) {
                     {"started_at", attempt.started_at()},
                     {"undelivered_records", job.undelivered()}});
   }
-  Json pause = nullptr;
+  Json pause = nullptr, drain = nullptr;
   if (status.has_pause()) {
     pause = {{"reason", status.pause().reason()}, {"until", status.pause().until()}};
   }
-  return {{"name", status.name()},
-          {"state", State(status)},
-          {"version", status.version()},
-          {"host", status.host()},
-          {"data", status.data()},
-          {"pid", status.pid()},
-          {"queen", status.queen()},
-          {"connected", status.connected()},
-          {"trouble", status.trouble()},
-          {"capacity", status.capacity()},
-          {"running", status.running()},
-          {"draining", status.draining()},
-          {"stopping", status.stopping()},
-          {"paused", std::move(pause)},
-          {"jobs", std::move(jobs)}};
+  if (status.has_queens_drain()) {
+    drain = {{"by", status.queens_drain().by()},
+             {"reason", status.queens_drain().reason()},
+             {"deadline", status.queens_drain().deadline()}};
+  }
+  return {
+      {"name", status.name()},         {"state", State(status)},          {"version", status.version()},
+      {"host", status.host()},         {"data", status.data()},           {"pid", status.pid()},
+      {"queen", status.queen()},       {"connected", status.connected()}, {"trouble", status.trouble()},
+      {"capacity", status.capacity()}, {"running", status.running()},     {"draining", status.draining()},
+      {"stopping", status.stopping()}, {"paused", std::move(pause)},      {"queens_drain", std::move(drain)},
+      {"jobs", std::move(jobs)}};
 }
 
 // ---- asking ----
@@ -258,7 +267,8 @@ std::vector<config::Verb> ControlVerbs() {
       MakeVerb(
           "pause", "Take no new work and keep running; survives a restart",
           [](CLI::App& app, Asked* asked) {
-            app.add_option("TIME", asked->length, "How long, such as 30m or 2h (default: until `drone resume`)");
+            app.add_option("TIME", asked->length,
+                           "How long, such as 30m or 2h (default: until `drone resume`)");
             app.add_option("--reason", asked->reason, "Shown to everybody")->type_name("TEXT");
           },
           RunPause),
@@ -299,8 +309,8 @@ std::vector<config::Verb> ControlVerbs() {
                   return stub.Resize(context, request, answer);
                 },
                 [](const v1::LocalStatus& s) {
-                  return absl::StrCat(s.name(), " has ", s.capacity(), s.capacity() == 1 ? " slot, " : " slots, ",
-                                      s.running(), " in use\n");
+                  return absl::StrCat(s.name(), " has ", s.capacity(),
+                                      s.capacity() == 1 ? " slot, " : " slots, ", s.running(), " in use\n");
                 });
           }),
   };

@@ -17,7 +17,8 @@ std::optional<PauseFile::Pause> PauseFile::Load(WallMillis now) const {
   absl::StatusOr<std::string> text = ReadFile(path_, kMostBytes);
   const std::size_t line = text.ok() ? text->find('\n') : std::string::npos;
   Pause pause;
-  if (line == std::string::npos || !absl::SimpleAtoi(text->substr(0, line), &pause.until) || pause.until < 0) {
+  if (line == std::string::npos || !absl::SimpleAtoi(text->substr(0, line), &pause.until) ||
+      pause.until < 0) {
     return Pause{0, absl::StrCat(path_, " cannot be read, so nobody knows for how long")};
   }
   if (pause.until != 0 && pause.until <= now) return std::nullopt;

@@ -19,8 +19,8 @@ class PauseFile {
 
   explicit PauseFile(const std::string& data) : path_(data + "/paused") {}
 
-  // Nothing: there is none, or it is over. One that cannot be read counts as a pause without end, whose reason
-  // says so: whoever paused this drone did not want it to take work.
+  // Nothing: there is none, or it is over. One that cannot be read counts as a pause without end, whose
+  // reason says so: whoever paused this drone did not want it to take work.
   std::optional<Pause> Load(WallMillis now) const;
   absl::Status Save(const Pause& pause) const;  // durably
   absl::Status Remove() const;                  // also when there is none

@@ -31,8 +31,8 @@ void DroneCore::On(Time, const event::Recovered& e) {
   highest_epoch_ = std::max(highest_epoch_, e.held.epoch);
   const std::string what = e.alive                                ? "its shim is attached again"
                            : e.held.state == HeldState::kFinished ? "it ended while the daemon was away"
-                                                                  : e.held.handed_back                   ? "it was handed back when the drone was stopped"
-                                                                  : absl::StrCat("lost: ", e.detail);
+                           : e.held.handed_back ? "it was handed back when the drone was stopped"
+                                                : absl::StrCat("lost: ", e.detail);
   Log(Level::kInfo, absl::StrCat("job ", e.job.value(), " (epoch ", e.held.epoch.value(), ") found: ", what));
 }
 
@@ -277,10 +277,16 @@ void DroneCore::Hear(Time now, const Fenced& m) {
   if (Attempt* a = Find(m.epoch)) DoomAttempt(now, *a, Doom::kFenced);
 }
 
-// Not asked to end but killed: it starts anew elsewhere, so its cleanup and the time for it are nobody's. Of a
-// deploy under way the queen says that nobody knows.
+// Not asked to end but killed: it starts anew elsewhere, so its cleanup and the time for it are nobody's. Of
+// a deploy under way the queen says that nobody knows.
 void DroneCore::HandBack(const Attempt& a) {
   Do(effect::KillTree{a.held.epoch, /*hand_back=*/true});
+}
+
+void DroneCore::HandBackAll() {
+  for (const auto& [epoch, a] : attempts_) {
+    if (a.process && !IsOver(a.held.state)) HandBack(a);
+  }
 }
 
 void DroneCore::DoomAttempt(Time now, Attempt& a, Doom doom) {

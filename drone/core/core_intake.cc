@@ -38,6 +38,20 @@ void DroneCore::On(Time, const event::Resize& e) {
   Offer();
 }
 
+// It is the queen who gives no work; here it is only shown, until the next session says otherwise.
+void DroneCore::Hear(Time, const Drain& m) {
+  if (m.on != queens_drain_.has_value()) {
+    Log(Level::kInfo,
+        m.on ? absl::StrCat("the queen drains this drone", m.reason.empty() ? "" : ": ", m.reason)
+             : std::string("the queen gives this drone work again"));
+  }
+  queens_drain_ = m.on ? std::optional<Drain>(m) : std::nullopt;
+  if (!m.on || !m.hand_back) return;
+  Log(Level::kInfo, absl::StrCat("the deadline of the drain is over: ", running(),
+                                 " running attempts are ended and handed back"));
+  HandBackAll();
+}
+
 void DroneCore::EndPauseIfDue(Time now) {
   if (!paused_ || !paused_->until || now < *paused_->until) return;
   paused_.reset();
@@ -83,6 +97,7 @@ View DroneCore::view() const {
   view.capacity = info_.capacity;
   view.running = running();
   view.pause = paused_;
+  view.queens_drain = queens_drain_;
   view.draining = draining_;
   view.stopping = stop_deadline_.has_value();
   for (const auto& [epoch, a] : attempts_) {

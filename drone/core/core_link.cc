@@ -148,6 +148,7 @@ void DroneCore::Hear(Time now, const Welcome& m) {
   for (const Disposition& d : m.attempts) {
     if (Attempt* a = Find(d.epoch)) Apply(now, d, *a);
   }
+  Hear(now, m.drain.value_or(Drain{.on = false}));
   // The Hello was written before this answer: what changed in between is said now.
   for (auto& [epoch, a] : attempts_) {
     if (a.ours && (a.unsaid || a.held.state == HeldState::kLost)) Say(now, a);

@@ -65,9 +65,7 @@ void DroneCore::On(Time now, const event::Stop&) {
   stop_deadline_ = now + kStopWait;
   Log(effect::Note::Level::kInfo,
       absl::StrCat("stopping: ", running(), " running attempts are ended and handed back"));
-  for (const auto& [epoch, a] : attempts_) {
-    if (a.process && !IsOver(a.held.state)) HandBack(a);
-  }
+  HandBackAll();
 }
 
 void DroneCore::On(Time, const event::Detach&) {

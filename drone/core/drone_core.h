@@ -50,9 +50,9 @@ class DroneCore {
     Held held;
     std::string lost_detail;
     bool handed_back = false;  // is lost because we ended it
-    bool process = false;    // the shim has not exited, as far as we know
-    bool connected = false;  // to the shim
-    bool starting = false;   // StartAttempt was given, its answer is due
+    bool process = false;      // the shim has not exited, as far as we know
+    bool connected = false;    // to the shim
+    bool starting = false;     // StartAttempt was given, its answer is due
     Doom doom = Doom::kNone;
     bool verdict = false;         // its final record is stored, so its tree was gone: the slot is free
     std::optional<Time> kill_at;  // a doomed shim that has not gone by itself
@@ -74,7 +74,8 @@ class DroneCore {
     std::size_t in_flight = 0;
   };
 
-  // In drone_core.cc, core_intake.cc, core_attempts.cc, core_link.cc and core_bulk.cc, by what they are about.
+  // In drone_core.cc, core_intake.cc, core_attempts.cc, core_link.cc and core_bulk.cc, by what they are
+  // about.
   void On(Time now, const event::Recovered& e);
   void On(Time now, const event::Begin& e);
   void On(Time now, const event::Pause& e);
@@ -108,6 +109,7 @@ class DroneCore {
   void Hear(Time now, const QueryInfo& m);
   void Hear(Time now, const Forget& m);
   void Hear(Time now, const Fenced& m);
+  void Hear(Time now, const Drain& m);
 
   void Apply(Time now, const Disposition& d, Attempt& a);
   static bool HasSpoken(const Attempt& a);
@@ -126,6 +128,7 @@ class DroneCore {
   void TellDue(Time now);
   void LogEnd(const Attempt& a);
   void HandBack(const Attempt& a);
+  void HandBackAll();
   void DoomAttempt(Time now, Attempt& a, Doom doom);
   void KillOverdue(Time now);
   void RemoveDoomed();
@@ -181,6 +184,7 @@ class DroneCore {
   std::optional<event::Pause> paused_;
   bool lowered_ = false;  // the queen may not know yet that there are fewer slots
   bool draining_ = false;
+  std::optional<Drain> queens_drain_;  // as she said last
   std::optional<Time> stop_deadline_;
   bool exited_ = false;
 };

@@ -112,11 +112,12 @@ struct ShimGone {
 
 }  // namespace event
 
-using Event = std::variant<event::Recovered, event::Begin, event::Pause, event::Resume, event::Resize,
-                           event::Drain, event::Stop, event::Detach, event::Timer, event::FromQueen, event::ControlLost, event::FromBulk,
-                           event::BulkReady, event::BulkLost, event::RecordsSent, event::SpoolDamaged,
-                           event::Started, event::StartFailed, event::ShimConnected, event::ShimDisconnected,
-                           event::ShimStatus, event::ShimWatermark, event::ShimGone>;
+using Event =
+    std::variant<event::Recovered, event::Begin, event::Pause, event::Resume, event::Resize, event::Drain,
+                 event::Stop, event::Detach, event::Timer, event::FromQueen, event::ControlLost,
+                 event::FromBulk, event::BulkReady, event::BulkLost, event::RecordsSent, event::SpoolDamaged,
+                 event::Started, event::StartFailed, event::ShimConnected, event::ShimDisconnected,
+                 event::ShimStatus, event::ShimWatermark, event::ShimGone>;
 
 namespace effect {
 
@@ -154,7 +155,8 @@ struct CancelShim {
 };
 struct KillTree {  // shim and all; answered by ShimGone
   Epoch epoch;
-  bool hand_back = false;  // for good: an attempt that is lost by it counts as handed back, after a restart too
+  bool hand_back =
+      false;  // for good: an attempt that is lost by it counts as handed back, after a restart too
 };
 struct DeleteAttempt {  // directory, spool and work directory. Its processes are gone.
   Epoch epoch;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -82,7 +83,7 @@ struct ShimLost {
   Epoch epoch;
   Seq last;
   std::string detail;
-  bool trimmed = false;  // what the queen asks for was acknowledged once and is deleted
+  bool trimmed = false;      // what the queen asks for was acknowledged once and is deleted
   bool handed_back = false;  // ended by us because the drone is stopped
 };
 using ControlUp = std::variant<Hello, Info, Heartbeat, Accept, Reject, Held, ShimLost>;
@@ -97,11 +98,18 @@ struct Disposition {
   bool cancel = false;
   bool granted = false;
 };
+struct Drain {  // the queen's own: no new work comes
+  bool on = true;
+  std::string by, reason;
+  WallMillis deadline = 0;
+  bool hand_back = false;
+};
 struct Welcome {
   std::uint32_t protocol = 1;
   SessionId session;
   Duration lease{}, heartbeat_busy{}, heartbeat_idle{};  // 0 = the default of limits.h
   std::vector<Disposition> attempts;
+  std::optional<Drain> drain;
 };
 struct Assign {
   Epoch epoch;
@@ -132,7 +140,7 @@ struct Fenced {
   Epoch epoch;
 };
 using ControlDown =
-    std::variant<Welcome, Assign, Cancel, Grant, HeartbeatAck, Verdict, QueryInfo, Forget, Fenced>;
+    std::variant<Welcome, Assign, Cancel, Grant, HeartbeatAck, Verdict, QueryInfo, Forget, Fenced, Drain>;
 
 // ---- queen → drone, bulk ----
 

@@ -19,9 +19,10 @@ struct View {
   };
 
   bool connected = false;
-  std::string trouble;  // why not, as far as the last try knows
+  std::string trouble;                      // why not, as far as the last try knows
   std::uint32_t capacity = 0, running = 0;  // slots; attempts whose process tree lives
   std::optional<event::Pause> pause;
+  std::optional<Drain> queens_drain;
   bool draining = false, stopping = false;
   std::vector<Job> jobs;  // every attempt it holds, oldest first
 };

@@ -3,9 +3,11 @@
 #include <stdlib.h>
 #include <sys/statvfs.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 
+#include "common/base/limits.h"
 #include "common/base/text.h"
 #include "common/wire/enums.h"
 #include "waggle/v1/hive.pb.h"
@@ -52,6 +54,18 @@ Duration Millis(std::int64_t ms) {
   return std::chrono::milliseconds(ms < 0 ? 0 : ms > kMost ? kMost : ms);
 }
 
+// Shown to the people of this host as it is.
+std::string Shown(std::string text) {
+  text.resize(std::min(text.size(), limits::kReasonBytes));
+  while (auto bad = FindBadByte(text, true)) text[bad->offset] = '?';
+  return text;
+}
+
+Drain ToDrain(const v1::Drain& in) {
+  return {in.on(), Shown(in.by()), Shown(in.reason()), std::max<std::int64_t>(0, in.deadline()),
+          in.hand_back()};
+}
+
 Welcome ToWelcome(const v1::Welcome& in) {
   Welcome out;
   out.protocol = in.protocol();
@@ -72,6 +86,7 @@ Welcome ToWelcome(const v1::Welcome& in) {
     disposition.granted = d.granted();
     out.attempts.push_back(disposition);
   }
+  if (in.has_drain()) out.drain = ToDrain(in.drain());
   return out;
 }
 
@@ -164,6 +179,8 @@ std::optional<ControlDown> FromProto(v1::FromQueen& message, WallMillis received
       return Forget{Epoch(message.forget().epoch())};
     case v1::FromQueen::kFenced:
       return Fenced{Epoch(message.fenced().epoch())};
+    case v1::FromQueen::kDrain:
+      return ToDrain(message.drain());
     case v1::FromQueen::MESSAGE_NOT_SET:
       break;
   }

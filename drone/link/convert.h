@@ -23,8 +23,8 @@ struct Vitals {
 // Of this host, and of the file system of `data`.
 Vitals ReadVitals(const std::string& data);
 
-// `text` as protobuf takes it: a message with text that is not UTF-8 (or was cut within a character) is refused,
-// and with it the session.
+// `text` as protobuf takes it: a message with text that is not UTF-8 (or was cut within a character) is
+// refused, and with it the session.
 std::string ValidText(std::string text);
 
 void ToProto(const Held& held, v1::HeldAttempt* out);

@@ -76,15 +76,18 @@ void ToProto(const AttemptRow& row, v1::Attempt* attempt) {
 void ToProto(const DroneView& view, v1::Drone* drone) {
   drone->set_name(Line(view.row.name));
   const bool full = view.row.capacity > 0 && view.used >= view.row.capacity;
-  const bool draining = view.intake == Intake::kDraining;
+  const bool drained = view.row.drained != 0;
+  const bool draining = drained || view.intake == Intake::kDraining;
   const bool paused = view.intake == Intake::kPaused;
   drone->set_state(!view.connected ? "lost"
                    : draining      ? "draining"
                    : paused        ? "paused"
                    : full          ? "busy"
                                    : "ready");
-  drone->set_note(Line(view.intake_reason));
-  drone->set_closed_until(view.intake_until);
+  drone->set_note(Line(drained ? view.row.drain_reason : view.intake_reason));
+  drone->set_closed_until(drained ? view.row.drain_deadline : view.intake_until);
+  drone->set_drained_at(view.row.drained);
+  drone->set_drained_by(Line(view.row.drained_by));
   drone->set_host(Line(view.row.host));
   drone->set_version(Line(view.row.version));
   drone->set_speed(view.row.speed);

@@ -174,6 +174,14 @@ absl::StatusOr<Event> FromProto(const v1::FromDrone& in, ConnectionId connection
 
 namespace {
 
+void Fill(const to_drone::Drain& drain, v1::Drain* out) {
+  out->set_on(drain.on);
+  out->set_by(drain.by);
+  out->set_reason(drain.reason);
+  out->set_deadline(drain.deadline);
+  out->set_hand_back(drain.hand_back);
+}
+
 struct Writer {
   v1::FromQueen* out;
   void operator()(const to_drone::Welcome& m) const {
@@ -187,6 +195,7 @@ struct Writer {
       disposition->set_cancel(d.cancel);
       disposition->set_granted(d.granted);
     }
+    if (m.drain) Fill(*m.drain, welcome->mutable_drain());
   }
   void operator()(const to_drone::Assign& m) const {
     out->mutable_assign()->set_epoch(m.epoch.value());
@@ -207,6 +216,7 @@ struct Writer {
   }
   void operator()(const to_drone::Forget& m) const { out->mutable_forget()->set_epoch(m.epoch.value()); }
   void operator()(const to_drone::Fenced& m) const { out->mutable_fenced()->set_epoch(m.epoch.value()); }
+  void operator()(const to_drone::Drain& m) const { Fill(m, out->mutable_drain()); }
 };
 
 }  // namespace

@@ -85,6 +85,16 @@ struct Explain {  // why do these jobs wait?
 struct ListFleet {
   RequestId request;
 };
+// Give this drone no new work, until somebody undrains it. Again: replaces reason and deadline.
+struct DrainDrone {
+  RequestId request;
+  std::string name, by, reason;
+  std::optional<Duration> deadline;  // from now; what runs then is handed back
+};
+struct UndrainDrone {
+  RequestId request;
+  std::string name;
+};
 struct Invite {
   RequestId request;
   InvitationRow invitation;  // id and created are the core's
@@ -144,7 +154,7 @@ struct ShimLost {
   Epoch epoch;
   std::uint64_t last_seq = 0;
   std::string detail;
-  bool trimmed = false;  // records that this queen acknowledged and then lost are deleted
+  bool trimmed = false;      // records that this queen acknowledged and then lost are deleted
   bool handed_back = false;  // its drone is being stopped and ended it
 };
 struct Alive {  // records on the bulk stream prove life too
@@ -172,10 +182,11 @@ struct Tick {};  // a wake-up that was asked for is due
 }  // namespace event
 
 using Event = std::variant<event::SubmitJob, event::SubmitRun, event::CancelJob, event::Explain,
-                           event::ListFleet, event::Invite, event::Enrol, event::Revoke, event::ListPeers,
-                           event::Hello, event::Disconnected, event::Info, event::Heartbeat, event::Accept,
-                           event::Reject, event::Status, event::ShimLost, event::Alive, event::Trespass,
-                           event::LogComplete, event::Storage, event::Tick>;
+                           event::ListFleet, event::DrainDrone, event::UndrainDrone, event::Invite,
+                           event::Enrol, event::Revoke, event::ListPeers, event::Hello, event::Disconnected,
+                           event::Info, event::Heartbeat, event::Accept, event::Reject, event::Status,
+                           event::ShimLost, event::Alive, event::Trespass, event::LogComplete,
+                           event::Storage, event::Tick>;
 
 // ---- messages to a drone ----
 
@@ -187,9 +198,16 @@ struct Disposition {
 };
 
 namespace to_drone {
+struct Drain {
+  bool on = true;  // false: it is over
+  std::string by, reason;
+  WallMillis deadline = 0;
+  bool hand_back = false;  // the deadline is over
+};
 struct Welcome {
   SessionId session;
   std::vector<Disposition> attempts;
+  std::optional<Drain> drain;
 };
 struct Assign {
   Epoch epoch;
@@ -220,7 +238,8 @@ struct Fenced {
 }  // namespace to_drone
 
 using ToDrone = std::variant<to_drone::Welcome, to_drone::Assign, to_drone::Cancel, to_drone::Grant,
-                             to_drone::HeartbeatAck, to_drone::Verdict, to_drone::Forget, to_drone::Fenced>;
+                             to_drone::HeartbeatAck, to_drone::Verdict, to_drone::Forget, to_drone::Fenced,
+                             to_drone::Drain>;
 
 // ---- answers ----
 
@@ -254,7 +273,7 @@ struct PeerList {
   std::vector<InvitationRow> open;
 };
 using AnswerValue = std::variant<absl::Status, JobRow, SubmittedRun, KnownSubmission, Explanations, FleetView,
-                                 PeerRow, InvitationRow, PeerList>;
+                                 DroneView, PeerRow, InvitationRow, PeerList>;
 
 // ---- effects, to be performed in order after the rows of the step are durable ----
 

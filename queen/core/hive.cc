@@ -52,6 +52,10 @@ Effects Hive::Start(Time now, WallMillis wall) {
   }
   for (auto& [id, drone] : drones_) {
     if (!drone.attempts.empty()) CheckLeaseLater(drone);
+    if (drone.row.drained != 0 && drone.row.drain_deadline != 0) {
+      HandBackLater(drone,
+                    std::chrono::milliseconds(std::max<WallMillis>(0, drone.row.drain_deadline - wall_)));
+    }
   }
   return Take();
 }
@@ -98,24 +102,7 @@ void Hive::On(const event::ListFleet& e) {
   FleetView view;
   for (const auto& [id, drone] : drones_) {
     if (drone.row.name.empty()) continue;  // its name was taken over
-    DroneView entry;
-    entry.row = drone.row;
-    entry.row.labels = LabelsOf(drone);
-    entry.connected = static_cast<bool>(drone.connection);
-    entry.connected_at = entry.connected ? drone.connected_at : 0;
-    if (entry.connected) {
-      entry.intake = drone.intake;
-      entry.intake_reason = drone.intake_reason;
-      entry.intake_until = drone.intake_until;
-    }
-    entry.vitals = drone.vitals;
-    for (Epoch epoch : drone.attempts) {
-      const Attempt& attempt = attempts_.at(epoch);
-      if (!attempt.holds_slot) continue;
-      ++entry.used;
-      entry.jobs.push_back(attempt.row.job);
-    }
-    view.drones.push_back(std::move(entry));
+    view.drones.push_back(ViewOf(drone));
   }
   std::sort(view.drones.begin(), view.drones.end(),
             [](const DroneView& a, const DroneView& b) { return a.row.name < b.row.name; });
@@ -151,6 +138,12 @@ void Hive::CheckDeadlines() {
     auto found = drones_.find(id);
     if (found != drones_.end() && found->second.connection) UpdatePlacement(found->second);
   }
+  while (!drain_checks_.empty() && drain_checks_.begin()->first <= now_) {
+    DroneId id = drain_checks_.begin()->second;
+    drain_checks_.erase(drain_checks_.begin());
+    auto found = drones_.find(id);
+    if (found != drones_.end()) CheckDrain(found->second);
+  }
   while (!lease_checks_.empty() && lease_checks_.begin()->first <= now_) {
     DroneId id = lease_checks_.begin()->second;
     lease_checks_.erase(lease_checks_.begin());
@@ -178,7 +171,7 @@ void Hive::StartLeasesAnew() {
 
 void Hive::Save(const JobRow& job) {
   effects_.rows.jobs.push_back(job);
-  effects_.after.push_back(effect::Publish{job});
+  effects_.after.emplace_back(effect::Publish{job});
 }
 void Hive::Save(const AttemptRow& attempt) {
   effects_.rows.attempts.push_back(attempt);
@@ -202,6 +195,7 @@ Effects Hive::Take() {
   wake(lease_checks_);
   wake(attempt_checks_);
   wake(avoided_);
+  wake(drain_checks_);
   asked_wake_ = effects_.wake_at;
   return std::exchange(effects_, Effects{});
 }

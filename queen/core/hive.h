@@ -72,6 +72,8 @@ class Hive {
     Intake intake = Intake::kOpen;  // what its owner says in this session
     std::string intake_reason;
     WallMillis intake_until = 0;
+    std::optional<Time> hand_back_at;  // the deadline of its drain, while that is to come
+    bool hand_back = false;            // it is over: what runs goes elsewhere
     Vitals vitals;
     std::set<Epoch> attempts;  // assigned to it, until their log is closed
     int trespasses = 0;        // of this session
@@ -84,6 +86,8 @@ class Hive {
   void On(const event::CancelJob&);
   void On(const event::Explain&);
   void On(const event::ListFleet&);
+  void On(const event::DrainDrone&);
+  void On(const event::UndrainDrone&);
   void On(const event::Invite&);
   void On(const event::Enrol&);
   void On(const event::Revoke&);
@@ -163,6 +167,16 @@ class Hive {
   void CheckAttempt(Attempt& attempt);
   std::string LastSeen(const Drone& drone) const;
 
+  // hive_drains.cc
+  // nullptr: there is none of this name, and that is answered.
+  Drone* FindNamed(RequestId request, const std::string& name);
+  DroneView ViewOf(const Drone& drone) const;
+  static to_drone::Drain DrainOf(const Drone& drone);
+  // Who drained a drone meant the host of that name, also if it is set up anew meanwhile.
+  void TakeOverDrain(Drone& from, Drone& to);
+  void HandBackLater(Drone& drone, Duration in);
+  void CheckDrain(Drone& drone);
+
   // hive_access.cc
   // PermissionDenied: it comes from another host and may not.
   absl::Status CheckPeer(const event::Hello& hello) const;
@@ -194,6 +208,7 @@ class Hive {
   std::set<std::pair<Time, DroneId>> lease_checks_;
   std::set<std::pair<Time, Epoch>> attempt_checks_;
   std::set<std::pair<Time, DroneId>> avoided_;
+  std::set<std::pair<Time, DroneId>> drain_checks_;
 
   std::optional<Time> asked_wake_;  // by the last step
 

@@ -102,6 +102,7 @@ Hive::Drone* Hive::FindOrAddDrone(const event::Hello& e) {
     effects_.after.push_back(effect::Close{e.connection, std::move(peer)});
     return nullptr;
   }
+  Drone* predecessor = nullptr;
   auto known = by_identity_.find(e.identity);
   auto named = by_name_.find(e.name);
   if (named != by_name_.end() && (known == by_identity_.end() || named->second != known->second)) {
@@ -113,6 +114,7 @@ Hive::Drone* Hive::FindOrAddDrone(const event::Hello& e) {
     }
     other.row.name.clear();  // a drone that is gone gives its name to the one that is here
     Save(other.row);
+    predecessor = &other;
     by_name_.erase(named);
   }
   if (known == by_identity_.end() && drones_.size() >= limits::kDrones) {
@@ -134,6 +136,10 @@ Hive::Drone* Hive::FindOrAddDrone(const event::Hello& e) {
   }
   by_name_[e.name] = drone.row.id;
   drone.row.name = e.name;
+  if (predecessor != nullptr) {
+    TakeOverDrain(*predecessor, drone);
+    Save(predecessor->row);
+  }
   return &drone;
 }
 
@@ -187,7 +193,8 @@ void Hive::On(const event::Hello& e) {
   counters_.epoch = std::max(counters_.epoch, std::min(e.highest_epoch.value(), kHighestLearnt));
   OpenSession(drone, e);
 
-  to_drone::Welcome welcome{drone.session, {}};
+  to_drone::Welcome welcome{drone.session, {}, {}};
+  if (drone.row.drained != 0) welcome.drain = DrainOf(drone);
   std::set<Epoch> listed;
   std::vector<HeldAttempt> live;
   for (const HeldAttempt& held : e.attempts) {
@@ -226,7 +233,9 @@ void Hive::TakeUp(Drone& drone, const HeldAttempt& held) {
 void Hive::LoseShim(Drone& drone, Attempt& attempt, const HeldAttempt& held) {
   if (held.handed_back) {
     GiveUp(attempt, Reason::kHandedBack,
-           absl::StrCat(drone.row.name, " was stopped and handed the job back"), held.last_seq);
+           absl::StrCat(drone.row.name, drone.hand_back ? " was drained" : " was stopped",
+                        " and handed the job back"),
+           held.last_seq);
   } else {
     GiveUp(attempt, held.trimmed ? Reason::kLogIncomplete : Reason::kShimLost,
            held.detail.empty() ? std::string(kShimDied) : held.detail, held.last_seq);
@@ -258,6 +267,10 @@ Disposition Hive::Resume(Drone& drone, const HeldAttempt& held, Epoch newest_giv
 }
 
 std::string Hive::WhyClosed(const Drone& drone) const {
+  if (drone.row.drained != 0) {
+    return absl::StrCat("is drained by ", drone.row.drained_by, drone.row.drain_reason.empty() ? "" : ": ",
+                        drone.row.drain_reason);
+  }
   const std::string reason = drone.intake_reason.empty() ? "" : absl::StrCat(" (", drone.intake_reason, ")");
   if (drone.intake == Intake::kDraining) return "is draining" + reason;
   if (drone.intake == Intake::kPaused) return "is paused" + reason;

@@ -73,6 +73,10 @@ struct DroneRow {
   std::map<std::string, std::string> plugins;  // name → version
   WallMillis last_seen = 0;
   SessionId session;  // newest session epoch given to it
+  // Whoever asked this queen to give it no work. 0 = nobody did.
+  WallMillis drained = 0;
+  std::string drained_by, drain_reason;
+  WallMillis drain_deadline = 0;  // what runs then is handed back; 0 = it may run to its end
 };
 
 struct RunRow {

@@ -57,11 +57,16 @@ struct Up {
   }
 };
 
+drone::Drain ToDrone(const queen::to_drone::Drain& m) {
+  return {m.on, m.by, m.reason, m.deadline, m.hand_back};
+}
+
 struct Down {
   const std::string& document;
 
   drone::ControlDown operator()(const queen::to_drone::Welcome& m) const {
-    drone::Welcome welcome{1, m.session, {}, {}, {}, {}};
+    drone::Welcome welcome{1, m.session, {}, {}, {}, {}, {}};
+    if (m.drain) welcome.drain = ToDrone(*m.drain);
     for (const queen::Disposition& d : m.attempts) {
       welcome.attempts.push_back(
           {d.epoch, static_cast<drone::Disposition::Action>(d.action), Seq(), d.cancel, d.granted});
@@ -83,6 +88,7 @@ struct Down {
   }
   drone::ControlDown operator()(const queen::to_drone::Forget& m) const { return drone::Forget{m.epoch}; }
   drone::ControlDown operator()(const queen::to_drone::Fenced& m) const { return drone::Fenced{m.epoch}; }
+  drone::ControlDown operator()(const queen::to_drone::Drain& m) const { return ToDrone(m); }
 };
 
 }  // namespace

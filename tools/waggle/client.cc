@@ -162,6 +162,12 @@ absl::Status Client::Verify(const v1::VerifyRequest& request, v1::VerifyResponse
   return Ended(
       Call(v1::Logs::NewStub(channel_), &v1::Logs::Stub::Verify, request, response, kLongCallDeadline));
 }
+absl::Status Client::DrainDrone(const v1::DrainRequest& request, v1::Drone* response) {
+  return Ended(Call(v1::Fleet::NewStub(channel_), &v1::Fleet::Stub::Drain, request, response));
+}
+absl::Status Client::UndrainDrone(const v1::UndrainRequest& request, v1::Drone* response) {
+  return Ended(Call(v1::Fleet::NewStub(channel_), &v1::Fleet::Stub::Undrain, request, response));
+}
 absl::Status Client::ListDrones(v1::ListDronesResponse* response) {
   return Ended(Call(v1::Fleet::NewStub(channel_), &v1::Fleet::Stub::List, v1::ListDronesRequest(), response));
 }

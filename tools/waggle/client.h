@@ -17,6 +17,8 @@ class Channel;
 namespace waggle::v1 {
 class CancelJobRequest;
 class GetJobRequest;
+class DrainRequest;
+class Drone;
 class Job;
 class ListDronesResponse;
 class ListJobsRequest;
@@ -26,6 +28,7 @@ class OutlineResponse;
 class SubmitJobRequest;
 class SubmitRunRequest;
 class SubmitRunResponse;
+class UndrainRequest;
 class VerifyRequest;
 class VerifyResponse;
 }  // namespace waggle::v1
@@ -47,6 +50,8 @@ class Client {
   absl::Status CancelJob(const v1::CancelJobRequest& request, v1::Job* response);
   absl::Status Outline(const v1::OutlineRequest& request, v1::OutlineResponse* response);
   absl::Status Verify(const v1::VerifyRequest& request, v1::VerifyResponse* response);
+  absl::Status DrainDrone(const v1::DrainRequest& request, v1::Drone* response);
+  absl::Status UndrainDrone(const v1::UndrainRequest& request, v1::Drone* response);
   absl::Status ListDrones(v1::ListDronesResponse* response);
 
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }

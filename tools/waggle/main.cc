@@ -45,6 +45,8 @@ struct Arguments {
   LogsOptions logs;
   JobsOptions jobs;
   CancelOptions cancel;
+  DrainOptions drain;
+  std::vector<std::string> undrain;
   LoginOptions login;
   std::string show_job, verify_job, logout_queen;
   config::Given given;
@@ -92,6 +94,7 @@ class Flags {
     AddLogs();
     AddLists();
     AddCancel();
+    AddDrain();
     AddVerify();
     AddLogin();
     AddConfig();
@@ -235,6 +238,23 @@ class Flags {
     verb->add_option("JOB", o.target, "12, @last, or a run: r5")->required();
     verb->add_option("--reason", o.reason, "Shown with the job")->type_name("TEXT");
     verb->add_flag("--now", o.now, "Kill at once instead of interrupt, terminate, kill");
+  }
+
+  void AddDrain() {
+    DrainOptions& o = arguments_.drain;
+    CLI::App* drain = Verb("drain", "Give drones no new work, and wait until they are empty",
+                           "  waggle drain bee-04 --reason \"kernel update\"\n"
+                           "  waggle drain bee-04 --deadline 1h    what runs then goes to another drone\n",
+                           [&o](Session& session) { return RunDrain(session, o); });
+    drain->add_option("NAME", o.names, "Drones, as `waggle drones` names them")->required();
+    drain->add_option("--reason", o.reason, "Shown with the drones and with jobs that wait for them")
+        ->type_name("TEXT");
+    drain->add_option("--deadline", o.deadline, "What runs so much later is ended and queued again")
+        ->type_name("TIME");
+    drain->add_flag("--no-wait", o.no_wait, "Do not wait for what runs");
+    CLI::App* undrain = Verb("undrain", "Give drones work again", "  waggle undrain bee-04\n",
+                             [this](Session& session) { return RunUndrain(session, arguments_.undrain); });
+    undrain->add_option("NAME", arguments_.undrain, "Drones, as `waggle drones` names them")->required();
   }
 
   void AddVerify() {

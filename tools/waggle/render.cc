@@ -164,8 +164,12 @@ std::string DronesTable(const v1::ListDronesResponse& drones, WallMillis now, co
     std::string note;
     if (lost && drone.last_seen_at() > 0)
       note = absl::StrCat("last seen ", Age(now - drone.last_seen_at()), " ago");
-    if (!drone.note().empty())
-      absl::StrAppend(&note, With(note.empty() ? "" : ", ", OneLine(drone.note(), kNoteColumns, style)));
+    const std::string why = drone.drained_at() == 0 ? drone.note()
+                            : drone.note().empty()
+                                ? absl::StrCat("by ", drone.drained_by())
+                                : absl::StrCat(drone.note(), " (", drone.drained_by(), ")");
+    if (!why.empty())
+      absl::StrAppend(&note, With(note.empty() ? "" : ", ", OneLine(why, kNoteColumns, style)));
     if (drone.closed_until() != 0)
       absl::StrAppend(&note, note.empty() ? "" : ", ", "until ", WallTime(drone.closed_until()));
     if (!ids.empty()) note = absl::StrCat(note, note.empty() ? "" : ", ", "jobs ", absl::StrJoin(ids, " "));

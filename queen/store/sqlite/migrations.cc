@@ -163,11 +163,17 @@ constexpr const char* kExcused = R"sql(
 ALTER TABLE jobs ADD COLUMN excused INTEGER NOT NULL DEFAULT 0;
 )sql";
 
+constexpr const char* kDrains = R"sql(
+ALTER TABLE drones ADD COLUMN drained INTEGER NOT NULL DEFAULT 0;         -- wall ms; 0: not
+ALTER TABLE drones ADD COLUMN drained_by TEXT NOT NULL DEFAULT '';
+ALTER TABLE drones ADD COLUMN drain_reason TEXT NOT NULL DEFAULT '';
+ALTER TABLE drones ADD COLUMN drain_deadline INTEGER NOT NULL DEFAULT 0;  -- wall ms; 0: none
+)sql";
+
 constexpr Migration kMigrations[] = {
-    {"first tables", kFirstTables},
-    {"keys of submissions", kSubmissions},
-    {"peers and invitations", kPeers},
-    {"attempts that do not count", kExcused},
+    {"first tables", kFirstTables},    {"keys of submissions", kSubmissions},
+    {"peers and invitations", kPeers}, {"attempts that do not count", kExcused},
+    {"drains of drones", kDrains},
 };
 
 absl::Status NotOurs(const Connection& connection) {

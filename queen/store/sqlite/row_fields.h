@@ -98,6 +98,10 @@ struct DroneTable {
     v("plugins", r.plugins);
     v("last_seen", r.last_seen);
     v("session", r.session);
+    v("drained", r.drained);
+    v("drained_by", r.drained_by);
+    v("drain_reason", r.drain_reason);
+    v("drain_deadline", r.drain_deadline);
   }
 };
 

@@ -39,8 +39,8 @@ TEST_F(PauseFileTest, OneThatIsOverIsNone) {
 }
 
 TEST_F(PauseFileTest, ADamagedOneCountsAsAPauseThatSaysSo) {
-  for (const std::string& text : {std::string(), std::string("soon\n"), std::string("12"), std::string("-1\nx"),
-                                  std::string(1 << 20, 'x')}) {
+  for (const std::string& text : {std::string(), std::string("soon\n"), std::string("12"),
+                                  std::string("-1\nx"), std::string(1 << 20, 'x')}) {
     test::WriteText(dir_ / "paused", text);
     const auto pause = file_.Load(kNow);
     ASSERT_TRUE(pause.has_value()) << text.substr(0, 10);

@@ -98,6 +98,34 @@ TEST_F(IntakeTest, SenselessSizesChangeNothing) {
   }
 }
 
+TEST_F(IntakeTest, TheQueensDrainIsShownUntilSheSaysOtherwise) {
+  Connect();
+  Run(7);
+  Hear(Drain{true, "anna", "kernel update", 99, false});
+  ASSERT_TRUE(core_.view().queens_drain.has_value());
+  EXPECT_EQ(core_.view().queens_drain->reason, "kernel update");
+  EXPECT_TRUE(Sent<Info>().empty()) << "she knows";
+  Step(event::Pause{"", std::nullopt, 0});
+  Step(event::Resume{});
+  EXPECT_TRUE(core_.view().queens_drain.has_value()) << "it is hers to end";
+  Cut();
+  EXPECT_TRUE(core_.view().queens_drain.has_value());
+  ComeBack();
+  WelcomeWith();
+  EXPECT_FALSE(core_.view().queens_drain.has_value());
+}
+
+TEST_F(IntakeTest, AtHerDeadlineWhatRunsIsHandedBackAndTheDroneStays) {
+  Connect();
+  Run(7);
+  Hear(Drain{true, "anna", "", 99, /*hand_back=*/true});
+  ASSERT_EQ(Count<effect::KillTree>(), 1u);
+  EXPECT_TRUE(All<effect::KillTree>()[0].hand_back);
+  Gone(7, HeldState::kLost, 3);
+  Hear(Verdict{Epoch(7), JobState::kErrored});
+  EXPECT_EQ(Count<effect::Exit>(), 0u);
+}
+
 TEST_F(IntakeTest, TheViewShowsWhatIsHeld) {
   Connect();
   Run(7);

@@ -336,7 +336,8 @@ TEST_F(DroneLinkTest, IntDrainsAndLeavesAfterTheLastVerdict) {
   Assign(kEpoch, Gate("go"));
   ASSERT_TRUE(Eventually([&] { return HasLine("before"); }));
   drone_->Signal(SIGINT);
-  ASSERT_TRUE(Said([](const v1::FromDrone& m) { return m.has_info() && m.info().intake() == v1::Info::DRAINING; }));
+  ASSERT_TRUE(
+      Said([](const v1::FromDrone& m) { return m.has_info() && m.info().intake() == v1::Info::DRAINING; }));
   Assign(kEpoch + 1, "echo no");
   ASSERT_TRUE(Said([](const v1::FromDrone& m) { return m.has_reject(); }));
   test::WriteText(dir_ / "go", "");

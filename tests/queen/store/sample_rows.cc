@@ -128,6 +128,10 @@ DroneRow FullDrone(std::uint64_t n) {
   r.plugins = {{"docker", Word("1.", n)}};
   r.last_seen = 1'700'000'000'000;
   r.session = SessionId(n + 3000);
+  r.drained = 1'700'000'000'456;
+  r.drained_by = Word("drainer", n);
+  r.drain_reason = Word("reason", n);
+  r.drain_deadline = 1'700'000'000'789;
   return r;
 }
 

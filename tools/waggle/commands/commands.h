@@ -61,6 +61,15 @@ int RunCancel(Session& session, const CancelOptions& options);
 
 int RunDrones(Session& session);
 
+struct DrainOptions {
+  std::vector<std::string> names;
+  std::string reason;
+  std::string deadline;  // "1h"; "" = none
+  bool no_wait = false;
+};
+int RunDrain(Session& session, const DrainOptions& options);
+int RunUndrain(Session& session, const std::vector<std::string>& names);
+
 struct LoginOptions {
   std::string url;           // https://HOST:PORT
   std::string token;         // "" = not given
