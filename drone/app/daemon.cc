@@ -19,6 +19,7 @@
 #include "common/base/vocabulary.h"
 #include "common/process/spawn.h"
 #include "common/process/tree.h"
+#include "drone/app/hooks.h"
 
 namespace waggle::drone {
 namespace {
@@ -75,9 +76,13 @@ void Daemon::BlockSignals() {
 }
 
 Daemon::Daemon(Options options)
-    : options_(std::move(options)), layout_(options_.data), pause_file_(options_.data), core_(options_.info) {}
+    : options_(std::move(options)),
+      layout_(options_.data),
+      pause_file_(options_.data),
+      core_(options_.info) {}
 
 Daemon::~Daemon() {
+  health_.reset();
   control_.reset();
   link_.reset();
   attempts_.reset();
@@ -147,6 +152,10 @@ absl::Status Daemon::Open() {
   RETURN_IF_ERROR(poller_->Add(signals_.get(), EPOLLIN, [this](std::uint32_t) { OnSignals(); }).status());
   ASSIGN_OR_RETURN(control_, ControlServer::Create(options_.data, poller_.get(),
                                                    [this](const LocalRequest& r) { return OnRequest(r); }));
+  RunHook("start", options_.start_hook, options_.name, options_.data);
+  if (!options_.health.empty()) {
+    ASSIGN_OR_RETURN(health_, HealthWatch::Create(options_.health, poller_.get(), [this] { OnDown(); }));
+  }
   janitor_ = std::make_unique<attempt::Janitor>(layout_);
   auto emit = [this](Event event) { Emit(std::move(event)); };
   Link::Facts facts{options_.target, config.host.identity, options_.name, options_.version,
@@ -186,9 +195,17 @@ int Daemon::Run() {
     }
     Settle();
   }
+  health_.reset();
   control_.reset();
   link_->Shutdown(kGoodbye);
+  RunHook("exit", options_.exit_hook, options_.name, options_.data);
   return *exit_code_;
+}
+
+void Daemon::OnDown() {
+  if (core_.view().draining) return;
+  spdlog::warn("the health document {} says down", options_.health);
+  Emit(event::Drain{});
 }
 
 void Daemon::TakeUpPause() {

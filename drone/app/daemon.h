@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "drone/app/control_server.h"
+#include "drone/app/health_watch.h"
 #include "drone/app/options.h"
 #include "drone/app/pause_file.h"
 #include "drone/attempt/attempts.h"
@@ -22,8 +23,8 @@ namespace waggle::drone {
 // The drone: joins the core to the host (drone/attempt) and to the queen (drone/link).
 //
 // Threads: Run()'s is the attempts loop: one epoll set over the shims' sockets and pidfds, one timer, the
-// link's inbox, that of DATA/drone.sock and the signals. It alone steps the core and performs its effects. gRPC's pool fills the
-// link's inbox; the janitor empties the trash.
+// link's inbox, that of DATA/drone.sock and the signals. It alone steps the core and performs its effects.
+// gRPC's pool fills the link's inbox; the janitor empties the trash; the health watch looks at its document.
 //
 // Signals: TERM = detach and exit, attempts go on under their shims; INT = drain; a second INT, or QUIT =
 // stop now. REQUIRES: those and SIGCHLD are blocked in every thread (BlockSignals before any thread starts).
@@ -43,6 +44,7 @@ class Daemon {
   absl::Status Lock();
   void OnSignals();
   void Emit(Event event);
+  void OnDown();       // says the health document
   void TakeUpPause();  // of the daemon before
   // What is asked for over DATA/drone.sock. Internal: the pause could not be kept; nothing was changed.
   absl::StatusOr<LocalStatus> OnRequest(const LocalRequest& request);
@@ -77,6 +79,7 @@ class Daemon {
   std::unique_ptr<Link> link_;
   DroneCore core_;
   std::unique_ptr<ControlServer> control_;
+  std::unique_ptr<HealthWatch> health_;  // nullptr: nobody set one
   std::mt19937_64 random_{std::random_device{}()};
 
   // Events that wait for the core. Bounded by what one round of the poller can bring and its effects can

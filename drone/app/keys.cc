@@ -9,6 +9,7 @@
 #include "common/base/limits.h"
 #include "common/config/address.h"
 #include "common/config/logging.h"
+#include "common/rpc/http_get.h"
 
 namespace waggle::drone {
 namespace {
@@ -50,6 +51,11 @@ std::optional<Fault> CheckVariable(std::string_view name, std::string_view) {
   return Fault{"is no variable", "its name has letters, digits and _, and starts with no digit"};
 }
 
+std::optional<Fault> CheckHealth(std::string_view place) {
+  if (place.starts_with('/') || rpc::CheckHttpUrl(std::string(place)).ok()) return std::nullopt;
+  return Fault{"is no place of a document", "write http://HOST:PORT/PATH or an absolute path"};
+}
+
 constexpr std::size_t kDetectedLabels = 3;  // os, arch and host
 constexpr std::size_t kVariables = 256;     // of one drone, for every job
 
@@ -88,6 +94,21 @@ const config::Key kKeys[] = {
      .rule = config::Entries{CheckVariable, kVariables},
      .placeholder = "NAME=VALUE",
      .help = "Variables in the environment of every job",
+     .unset = "none"},
+    {.name = "hooks.start",
+     .rule = config::Text{},
+     .placeholder = "COMMAND",
+     .help = "What sh runs before the drone connects, for at most 30 s; it cannot stop the drone",
+     .unset = "none"},
+    {.name = "hooks.exit",
+     .rule = config::Text{},
+     .placeholder = "COMMAND",
+     .help = "What sh runs when the drone has ended its work, for at most 30 s",
+     .unset = "none"},
+    {.name = "health.url",
+     .rule = config::Text{CheckHealth},
+     .placeholder = "URL",
+     .help = "http:// URL or path of a document; `down` in it drains the drone, errors never do",
      .unset = "none"},
     {.name = "log.level",
      .rule = config::Choice{config::kLogLevels},

@@ -66,6 +66,9 @@ absl::StatusOr<Options> Resolve(const config::Settings& settings, std::string_vi
   options.info.labels = {{"os", attempt::OsName()}, {"arch", attempt::ArchName()}, {"host", options.host}};
   for (auto& [name, value] : settings.GetEntries("labels")) options.info.labels[name] = value;
   options.env = settings.GetEntries("env");
+  options.start_hook = settings.Get("hooks.start");
+  options.exit_hook = settings.Get("hooks.exit");
+  options.health = settings.Get("health.url");
   return options;
 }
 

@@ -18,6 +18,8 @@ struct Options {
   std::string host, version;
   Info info;
   std::map<std::string, std::string> env;
+  std::string start_hook, exit_hook;  // commands of sh; "" = none
+  std::string health;                 // URL or path of the health document; "" = none
 };
 
 // REQUIRES: all settings that must be given are. InvalidArgument: the host's name is no name for a drone.
