@@ -24,6 +24,7 @@ void DroneCore::On(Time, const event::Resume&) {
   if (TakesWork() || stop_deadline_) return;
   paused_.reset();
   draining_ = false;
+  farewell_ = 0;
   Log(Level::kInfo, absl::StrCat("resumed: ", info_.capacity, " slots take work"));
   Offer();
 }
@@ -72,7 +73,16 @@ Info DroneCore::OfferedInfo() const {
 }
 
 void DroneCore::Offer() {
+  offer_unsaid_ = !connected();
   if (connected()) Do(effect::SendControl{OfferedInfo()});
+}
+
+// Whoever leaves as soon as he said so leaves the assignments that cross his word to a deadline.
+void DroneCore::SayLeaving(Time now) {
+  leave_by_ = now + kFarewellWait;
+  if (!connected()) return;
+  Beat(now);
+  farewell_ = nonce_;
 }
 
 std::string DroneCore::WhyNoRoom() const {

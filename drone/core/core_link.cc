@@ -30,6 +30,7 @@ void DroneCore::OpenLink(Time now) {
   Hello hello;
   hello.highest_epoch = highest_epoch_;
   hello.info = OfferedInfo();
+  offer_unsaid_ = false;
   for (auto& [epoch, a] : attempts_) {
     if (hello.attempts.size() == limits::kAttemptsInHello) break;
     Held& held = hello.attempts.emplace_back(a.held);
@@ -53,6 +54,7 @@ void DroneCore::LinkDown(Time now, double jitter) {
   if (bulk_open_) Do(effect::CloseBulk{});
   bulk_open_ = bulk_ready_ = false;
   bulk_retry_.reset();
+  farewell_ = 0;
   deferred_.clear();  // not accepted: the queen gives them to somebody
   for (auto& [epoch, a] : attempts_) {
     a.ours = false;
@@ -85,7 +87,10 @@ void DroneCore::CloseBrokenSession(Time now, std::string_view what) {
 }
 
 void DroneCore::BeatIfDue(Time now) {
-  if (!connected() || now < last_beat_ + HeartbeatPeriod()) return;
+  if (connected() && now >= last_beat_ + HeartbeatPeriod()) Beat(now);
+}
+
+void DroneCore::Beat(Time now) {
   last_beat_ = now;
   Do(effect::SendControl{Heartbeat{++nonce_, running()}});
   beats_.emplace_back(nonce_, now);
@@ -149,6 +154,10 @@ void DroneCore::Hear(Time now, const Welcome& m) {
     if (Attempt* a = Find(d.epoch)) Apply(now, d, *a);
   }
   Hear(now, m.drain.value_or(Drain{.on = false}));
+  if (offer_unsaid_) {
+    Offer();
+    if (draining_) SayLeaving(now);
+  }
   // The Hello was written before this answer: what changed in between is said now.
   for (auto& [epoch, a] : attempts_) {
     if (a.ours && (a.unsaid || a.held.state == HeldState::kLost)) Say(now, a);
@@ -183,6 +192,7 @@ void DroneCore::Apply(Time now, const Disposition& d, Attempt& a) {
 // The queen's lease runs from when she got the heartbeat, so the drone's runs from when it was sent: a late
 // answer says nothing about now.
 void DroneCore::Hear(Time, const HeartbeatAck& m) {
+  if (m.nonce == farewell_) farewell_ = 0;
   while (!beats_.empty() && beats_.front().first <= m.nonce) {
     if (beats_.front().first == m.nonce) proven_ = std::max(proven_, beats_.front().second);
     beats_.pop_front();

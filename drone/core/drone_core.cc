@@ -57,11 +57,15 @@ void DroneCore::On(Time now, const event::Drain&) {
   Log(effect::Note::Level::kInfo,
       absl::StrCat("draining: no new work, ", attempts_.size(), " attempts go on to their end"));
   Offer();
+  SayLeaving(now);
 }
 
 void DroneCore::On(Time now, const event::Stop&) {
   if (stop_deadline_) return;
-  if (!std::exchange(draining_, true)) Offer();
+  if (!std::exchange(draining_, true)) {
+    Offer();
+    SayLeaving(now);
+  }
   stop_deadline_ = now + kStopWait;
   Log(effect::Note::Level::kInfo,
       absl::StrCat("stopping: ", running(), " running attempts are ended and handed back"));
@@ -91,6 +95,8 @@ void DroneCore::On(Time now, const event::Timer& e) {
 
 void DroneCore::FinishLeaving(Time now) {
   if (exited_ || !draining_) return;
+  const bool crossing = (farewell_ != 0 || link_ == Link::kOpening) && now < *leave_by_;
+  if (attempts_.empty() && crossing) return;
   if (attempts_.empty() || planted::Is(planted::kDrainLeavesWork)) {
     Log(effect::Note::Level::kInfo, "nothing is held any more: leaving");
     Do(effect::Exit{0});
@@ -135,6 +141,7 @@ std::optional<Time> DroneCore::NextWake() const {
   }
   if (bulk_retry_) consider(*bulk_retry_);
   if (stop_deadline_) consider(*stop_deadline_);
+  if (draining_ && attempts_.empty()) consider(*leave_by_);
   if (paused_ && paused_->until) consider(*paused_->until);
   for (const auto& [epoch, a] : attempts_) {
     if (a.kill_at) consider(*a.kill_at);

@@ -118,6 +118,7 @@ class DroneCore {
   void LinkDown(Time now, double jitter);
   // The queen said what no queen says: there is no telling what else it means. A new session starts afresh.
   void CloseBrokenSession(Time now, std::string_view what);
+  void Beat(Time now);
   void BeatIfDue(Time now);
   void WatchLink(Time now, double jitter);
 
@@ -144,6 +145,7 @@ class DroneCore {
   bool TakesWork() const { return !draining_ && !paused_; }
   Info OfferedInfo() const;
   void Offer();  // tell the queen what is offered now
+  void SayLeaving(Time now);
   void EndPauseIfDue(Time now);
   Attempt* Find(Epoch epoch);
   void Do(Effect effect) { effects_.list.push_back(std::move(effect)); }
@@ -182,9 +184,14 @@ class DroneCore {
   std::deque<Assign> deferred_;  // for the slots of fenced attempts; at most as many as there are of those
 
   std::optional<event::Pause> paused_;
-  bool lowered_ = false;  // the queen may not know yet that there are fewer slots
+  bool offer_unsaid_ = false;  // it changed behind the Hello that is not answered yet
+  bool lowered_ = false;       // the queen may not know yet that there are fewer slots
   bool draining_ = false;
   std::optional<Drain> queens_drain_;  // as she said last
+  // While draining: the heartbeat behind the word of it. Once it is answered no assignment is on its way any
+  // more. 0 = none is awaited. An answer is waited for until leave_by_.
+  std::uint64_t farewell_ = 0;
+  std::optional<Time> leave_by_;
   std::optional<Time> stop_deadline_;
   bool exited_ = false;
 };
@@ -197,7 +204,8 @@ inline constexpr std::size_t kBeatsRemembered = 1024;             // unanswered:
 // An acceptance waits so long for the first status, and the end for the verdict on the records behind it:
 // most often one message says both. A message costs both sides 0.05 ms and the queen a commit.
 inline constexpr Duration kSayWithin = std::chrono::milliseconds(30);
-inline constexpr Duration kStopWait = std::chrono::seconds(10);  // for the delivery of what was stopped
+inline constexpr Duration kFarewellWait = std::chrono::seconds(2);  // for assignments that cross a drain
+inline constexpr Duration kStopWait = std::chrono::seconds(10);     // for the delivery of what was stopped
 
 // Full jitter: anything from nothing to a ceiling that doubles with each try. `jitter` is in [0, 1).
 Duration Backoff(int tries, double jitter);

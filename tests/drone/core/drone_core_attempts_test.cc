@@ -296,6 +296,7 @@ TEST_F(AttemptsTest, DrainTakesNoWorkAndExitsWhenNothingIsHeld) {
   Step(event::Drain{});
   ASSERT_EQ(Sent<Info>().size(), 1u);
   EXPECT_EQ(Sent<Info>()[0].intake, Intake::kDraining);
+  Hear(HeartbeatAck{Sent<Heartbeat>().at(0).nonce});
   AssignOnly(8);
   EXPECT_THAT(Sent<Reject>().at(0).reason, HasSubstr("draining"));
   EXPECT_TRUE(Sent<Reject>()[0].withdrawn);
@@ -327,6 +328,7 @@ TEST_F(AttemptsTest, WhatAStopEndsIsHandedBackAndDelivered) {
   Connect();
   Run(7);
   Step(event::Stop{});
+  Hear(HeartbeatAck{Sent<Heartbeat>().at(0).nonce});
   Held lost;
   lost.epoch = Epoch(7);
   lost.state = HeldState::kLost;
@@ -368,6 +370,7 @@ TEST_F(AttemptsTest, StopWithEverythingDeliveredExitsClean) {
   Run(7);
   Step(event::Stop{});
   EXPECT_EQ(Sent<Info>().at(0).intake, Intake::kDraining);
+  Hear(HeartbeatAck{Sent<Heartbeat>().at(0).nonce});
   Status(7, HeldState::kFinished, 3);
   Gone(7, HeldState::kFinished, 3);
   Hear(Verdict{Epoch(7), JobState::kCanceled});

@@ -64,6 +64,46 @@ TEST_F(IntakeTest, ResumeUndoesADrainButNoStop) {
   EXPECT_TRUE(core_.view().stopping);
 }
 
+TEST_F(IntakeTest, WhatCrossesADrainIsRefusedBeforeItLeaves) {
+  Connect();
+  Step(event::Drain{});
+  ASSERT_EQ(Sent<Heartbeat>().size(), 1u);
+  const std::uint64_t farewell = Sent<Heartbeat>()[0].nonce;
+  EXPECT_EQ(Count<effect::Exit>(), 0u);
+  AssignOnly(7);
+  EXPECT_TRUE(Sent<Reject>().at(0).withdrawn);
+  EXPECT_EQ(Count<effect::Exit>(), 0u);
+  Hear(HeartbeatAck{farewell});
+  ASSERT_EQ(Count<effect::Exit>(), 1u);
+  EXPECT_EQ(All<effect::Exit>()[0].code, 0);
+}
+
+TEST_F(IntakeTest, AQueenThatDoesNotAnswerHoldsNoDrainUp) {
+  Connect();
+  Step(event::Drain{});
+  const Time asked = now_;
+  while (Count<effect::Exit>() == 0) Sleep();
+  EXPECT_LE(now_, asked + kFarewellWait);
+}
+
+TEST_F(IntakeTest, ADrainBehindTheHelloIsSaidBehindTheWelcome) {
+  Begin();
+  ASSERT_EQ(Count<effect::OpenControl>(), 1u);
+  Step(event::Drain{});
+  EXPECT_EQ(Count<effect::Exit>(), 0u) << "she may have assigned something";
+  WelcomeWith();
+  EXPECT_EQ(Sent<Info>().at(0).intake, Intake::kDraining);
+  Hear(HeartbeatAck{Sent<Heartbeat>().at(0).nonce});
+  EXPECT_EQ(Count<effect::Exit>(), 1u);
+}
+
+TEST_F(IntakeTest, WithoutAQueenADrainOfNothingLeavesAtOnce) {
+  Begin();
+  Cut();
+  Step(event::Drain{});
+  EXPECT_EQ(Count<effect::Exit>(), 1u);
+}
+
 TEST_F(IntakeTest, AHigherCapacityIsUsedAtOnce) {
   Connect();
   Run(7);
