@@ -42,6 +42,7 @@ void DroneHost::StartDaemon() {
   if (world_.plan.gpu[number_]) info.labels["gpu"] = "yes";
   core_ = std::make_unique<drone::DroneCore>(info);
   Recover();
+  if (world_.now() < paused_until_) EmitPause();
   Emit(drone::event::Begin{highest_});
   Settle();
 }

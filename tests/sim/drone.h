@@ -29,7 +29,9 @@ class DroneHost {
   void KillDaemon(std::uint64_t after_effects, Nanos down);
   void Detach(Nanos down);
   void Drain(Nanos down);
-  void Stop(Nanos down);  // everything is handed back
+  void Stop(Nanos down);                      // everything is handed back
+  void PauseWork(Nanos length, bool resume);  // it ends by itself, or before that somebody resumes
+  void Resize(std::uint64_t choice, Nanos length);
   void PauseDaemon(Nanos length);
   void Suspend(Nanos length);  // daemon and shims; the boot clock runs on
   void Reboot(Nanos down);
@@ -98,6 +100,8 @@ class DroneHost {
 
   // drone_host.cc: attempts on this host, and faults.
   void Recover();
+  void EmitPause();
+  void ResumeWork();
   drone::Held ReadEnding(Epoch epoch, const Facts& facts);
   void ShimExited(Epoch epoch);
   void Attach(Epoch epoch);
@@ -128,6 +132,7 @@ class DroneHost {
   std::map<Epoch, Entry> entries_;
   std::shared_ptr<Connection> control_, bulk_;
   Nanos partitioned_until_ = 0;
+  Nanos paused_until_ = 0;  // what stands in DATA/paused
 
   // The disk of the host, and what runs on it.
   std::map<Epoch, Facts> facts_;

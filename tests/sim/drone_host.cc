@@ -235,6 +235,37 @@ void DroneHost::Stop(Nanos down) {
   });
 }
 
+void DroneHost::EmitPause() {
+  const Duration left(paused_until_ - world_.now());
+  Emit(drone::event::Pause{"the owner works here", clock_.Local() + left, 1});
+}
+
+void DroneHost::PauseWork(Nanos length, bool resume) {
+  Later(0, [this, length, resume] {
+    paused_until_ = world_.now() + length;
+    EmitPause();
+    Settle();
+    if (resume) world_.After(length / 2, [this] { ResumeWork(); });
+  });
+}
+
+// Also undoes a drain.
+void DroneHost::ResumeWork() {
+  paused_until_ = 0;
+  Later(0, [this] {
+    if (!core_->view().stopping) draining_ = false;
+    Input(drone::event::Resume{});
+  });
+}
+
+void DroneHost::Resize(std::uint64_t choice, Nanos length) {
+  const std::uint32_t slots = world_.plan.slots[number_];
+  Later(0, [this, capacity = static_cast<std::uint32_t>(1 + choice % slots)] {
+    Input(drone::event::Resize{capacity});
+  });
+  world_.After(length, [this, slots] { Later(0, [this, slots] { Input(drone::event::Resize{slots}); }); });
+}
+
 void DroneHost::PauseDaemon(Nanos length) {
   if (core_ == nullptr || process_.paused()) return;
   process_.Pause();
@@ -313,6 +344,8 @@ void DroneHost::Heal() {
   process_.Resume();
   for (const auto& shim : shims_) shim->process.Resume();
   if (core_ == nullptr) StartDaemon();
+  if (paused_until_ != 0) ResumeWork();
+  Resize(world_.plan.slots[number_] - 1, 0);
 }
 
 }  // namespace waggle::sim

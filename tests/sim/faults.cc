@@ -44,6 +44,10 @@ void Simulation::StrikeDrone(const Fault& fault, DroneHost& drone) {
       return drone.Drain(fault.length);
     case FaultKind::daemon_stop:
       return drone.Stop(fault.length);
+    case FaultKind::owner_pause:
+      return drone.PauseWork(fault.length, fault.chance % 2);
+    case FaultKind::owner_resize:
+      return drone.Resize(fault.chance, fault.length);
     case FaultKind::daemon_pause:
       return drone.PauseDaemon(fault.length);
     case FaultKind::host_suspend:
@@ -68,6 +72,8 @@ void Simulation::StrikeQueen(const Fault& fault) {
     case FaultKind::queen_kill:
     case FaultKind::both_restart:
       return queen_.Kill(fault.chance % 12, fault.length);
+    case FaultKind::person_drain:
+      return DrainDrone(fault);
     case FaultKind::queen_power_loss:
       ++queen_power_losses_;
       return queen_.LosePower(fault.length);
@@ -88,7 +94,10 @@ void Simulation::StrikeQueen(const Fault& fault) {
 void Simulation::Heal() {
   world_.Note(51, "the last fault is over");
   queen_.Heal();
-  for (const auto& drone : drones_) drone->Heal();
+  for (const auto& drone : drones_) {
+    drone->Heal();
+    UndrainDrone(drone->name());
+  }
   CancelEndless();
 }
 

@@ -167,6 +167,10 @@ void Oracle::CheckNewAttempt(const queen::AttemptRow& row) {
     world_.Fail("I9", absl::StrCat("epoch ", row.epoch.value(), " was given after ",
                                    store_.attempts.rbegin()->first.value()));
   }
+  if (drained_.contains(row.drone_name)) {
+    world_.Fail("I13", absl::StrCat("attempt ", row.epoch.value(), " was given to ", row.drone_name,
+                                    " after a person was told that it is drained"));
+  }
   auto job = store_.jobs.find(row.job);
   if (job == store_.jobs.end()) return;
   if (job->second.cancel_requested) {
@@ -248,7 +252,8 @@ void Oracle::CheckVerdict(const queen::JobRow& row) {
       if (row.reason == Reason::kDroneLost || row.reason == Reason::kShimLost ||
           row.reason == Reason::kRejected || row.reason == Reason::kHandedBack) {
         if (attempt.granted) return wrong("I1", "its deploy may have begun");
-        if (row.attempts - row.excused <= 2) return wrong("I1", absl::StrCat("after only ", row.attempts, " attempts"));
+        if (row.attempts - row.excused <= 2)
+          return wrong("I1", absl::StrCat("after only ", row.attempts, " attempts"));
         world_.Sometimes(Rare::retries_used_up);
       }
       return;

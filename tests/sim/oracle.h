@@ -45,6 +45,8 @@ class Oracle {
 
   // ---- what drones and people do ----
   void AttemptDeleted(Epoch epoch, bool wanted);
+  void DrainAnswered(const std::string& drone) { drained_.insert(drone); }
+  void UndrainAsked(const std::string& drone) { drained_.erase(drone); }
   void Answered(JobId job) { accepted_.insert(job); }
   const std::set<JobId>& accepted() const { return accepted_; }
 
@@ -91,7 +93,8 @@ class Oracle {
   std::set<Epoch> given_up_;
   bool power_lost_ = false;  // the queen's: the first half of a seal may stand in a log
   std::set<JobId> accepted_;
-  std::vector<JobId> assigned_;  // by the batch that is committed
+  std::set<std::string> drained_;  // by a person who was told so
+  std::vector<JobId> assigned_;    // by the batch that is committed
 };
 
 }  // namespace waggle::sim

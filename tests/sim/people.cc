@@ -162,6 +162,35 @@ void Simulation::Cancel(JobId job, bool now) {
       });
 }
 
+void Simulation::DrainDrone(const Fault& fault) {
+  const std::string name = drones_[fault.drone]->name();
+  std::optional<Duration> deadline;
+  if (fault.chance % 2) deadline = Duration(fault.length / 2);
+  queen_.Ask(
+      [&](queen::RequestId id) {
+        return queen::event::DrainDrone{id, name, "alice", "update", deadline};
+      },
+      [this, name, before = undrains_[name]](const queen::AnswerValue* answer) {
+        if (undrains_[name] != before) return;  // somebody has changed his mind
+        if (answer == nullptr || !std::holds_alternative<queen::DroneView>(*answer)) return;
+        oracle_.DrainAnswered(name);
+        world_.Sometimes(Rare::drained_by_queen);
+      });
+  world_.After(fault.length, [this, name] { UndrainDrone(name); });
+}
+
+void Simulation::UndrainDrone(const std::string& name) {
+  ++undrains_[name];
+  oracle_.UndrainAsked(name);
+  queen_.Ask(
+      [&](queen::RequestId id) {
+        return queen::event::UndrainDrone{id, name};
+      },
+      [this, name](const queen::AnswerValue* answer) {
+        if (answer == nullptr) world_.After(kAskAgain, [this, name] { UndrainDrone(name); });
+      });
+}
+
 // Nobody else would ever end them: their cancel was not due yet, or nobody knows their number.
 void Simulation::CancelEndless() {
   for (const auto& [id, row] : store_.jobs) {

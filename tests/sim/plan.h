@@ -15,10 +15,10 @@ namespace waggle::sim {
 // clang-format off
 #define WAGGLE_SIM_FAULTS(X) \
   X(cut_control) X(cut_bulk) X(cut_both) X(stall_up) X(stall_down) X(stall_bulk) X(partition) \
-  X(daemon_kill) X(daemon_detach) X(daemon_drain) X(daemon_stop) X(daemon_pause) X(host_suspend) X(host_reboot) \
+  X(daemon_kill) X(daemon_detach) X(daemon_drain) X(daemon_stop) X(owner_pause) X(owner_resize) X(daemon_pause) X(host_suspend) X(host_reboot) \
   X(shim_kill) X(shim_socket_cut) X(spool_full) X(drone_wall_step) X(queen_kill) X(queen_power_loss) \
   X(queen_pause) X(queen_disk_full) X(queen_sync_error) X(queen_slow_disk) X(queen_wall_step) \
-  X(both_restart)
+  X(person_drain) X(both_restart)
 // clang-format on
 
 enum class FaultKind : std::uint8_t {

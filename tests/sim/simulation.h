@@ -44,6 +44,8 @@ class Simulation {
   void Submitted(std::size_t index, JobId job);
   void Cancel(JobId job, bool now);
   const queen::SubmissionRow* FindStored(const std::string& key);
+  void DrainDrone(const Fault& fault);  // and later undrains it
+  void UndrainDrone(const std::string& name);
   void CancelEndless();
   void Watch(std::size_t index);
   void Look(JobId job, View& view);
@@ -65,6 +67,7 @@ class Simulation {
   std::map<std::size_t, JobId> jobs_;  // of the plan, once their number is known
   std::map<JobId, std::size_t> plans_;
   std::map<JobId, View> views_;
+  std::map<std::string, std::uint64_t> undrains_;  // asked for, by drone
   std::uint64_t queen_power_losses_ = 0;
   bool fleet_checked_ = false;
   std::uint64_t most_steps_ = 0;

@@ -30,8 +30,9 @@ namespace waggle::sim {
   X(crash_between_effects) X(queen_cut_torn_log) X(spool_lost_its_tail) X(attempt_lost_with_host) \
   X(shim_lost) X(handed_back) X(shim_attached_again) X(ended_while_daemon_away) X(spool_full_blocked_job) \
   X(assignment_rejected) X(assignment_unanswered) X(seal_awaited_records) X(seal_gave_up_waiting) \
-  X(verdict_after_restart) X(send_final) X(forgotten) X(grant_said_again) X(drained) \
-  X(commit_waited_for_space) X(log_waited_for_space) X(refused_for_space) X(queen_left_by_sync_error) X(held_for_branch) X(lease_over_on_drone) \
+  X(verdict_after_restart) X(send_final) X(forgotten) X(grant_said_again) X(drained) X(drained_by_queen) \
+  X(commit_waited_for_space) X(log_waited_for_space) X(refused_for_space) X(queen_left_by_sync_error) \
+  X(held_for_branch) X(lease_over_on_drone) \
   X(submission_repeated) X(submission_found_stored)
 // clang-format on
 
