@@ -3,6 +3,7 @@
 #include <iterator>
 
 #include "absl/time/time.h"
+#include "common/base/planted.h"
 
 namespace waggle::queen {
 namespace {
@@ -142,6 +143,7 @@ absl::Status Mailbox::Commit(const WriteBatch& rows) {
   absl::Status stored = store_.Commit(rows);
   for (int tries_left = kTriesAtStop; absl::IsResourceExhausted(stored) && tries_left > 0;) {
     outside_.starved(stored);
+    if (planted::Is(planted::kSaidWithoutSpace)) return absl::OkStatus();
     {
       absl::MutexLock lock(&mutex_);
       starved_ = true;

@@ -181,12 +181,12 @@ struct Tick {};  // a wake-up that was asked for is due
 
 }  // namespace event
 
-using Event = std::variant<event::SubmitJob, event::SubmitRun, event::CancelJob, event::Explain,
-                           event::ListFleet, event::DrainDrone, event::UndrainDrone, event::Invite,
-                           event::Enrol, event::Revoke, event::ListPeers, event::Hello, event::Disconnected,
-                           event::Info, event::Heartbeat, event::Accept, event::Reject, event::Status,
-                           event::ShimLost, event::Alive, event::Trespass, event::LogComplete,
-                           event::Storage, event::Tick>;
+using Event =
+    std::variant<event::SubmitJob, event::SubmitRun, event::CancelJob, event::Explain, event::ListFleet,
+                 event::DrainDrone, event::UndrainDrone, event::Invite, event::Enrol, event::Revoke,
+                 event::ListPeers, event::Hello, event::Disconnected, event::Info, event::Heartbeat,
+                 event::Accept, event::Reject, event::Status, event::ShimLost, event::Alive, event::Trespass,
+                 event::LogComplete, event::Storage, event::Tick>;
 
 // ---- messages to a drone ----
 

@@ -114,6 +114,7 @@ class Hive {
   void Remember(const event::SubmissionKey& key, JobId job, RunId run);
   JobRow& AddJob(JobDraft draft, RunId run);
   void EnterBranch(const JobRow& job);
+  void LeaveBranch(JobId job);  // whom it held up goes on
   void Enqueue(JobRow& job);
   void PlaceJobs();
   void Assign(JobId job, DroneId drone);

@@ -267,7 +267,7 @@ Disposition Hive::Resume(Drone& drone, const HeldAttempt& held, Epoch newest_giv
 }
 
 std::string Hive::WhyClosed(const Drone& drone) const {
-  if (drone.row.drained != 0) {
+  if (drone.row.drained != 0 && !planted::Is(planted::kDrainedPlaced)) {
     return absl::StrCat("is drained by ", drone.row.drained_by, drone.row.drain_reason.empty() ? "" : ": ",
                         drone.row.drain_reason);
   }

@@ -181,6 +181,7 @@ void Hive::GiveUp(Attempt& attempt, Reason reason, std::string detail, std::uint
   std::string text = absl::StrCat("waggle: ", detail);
   const std::uint32_t excused = job.excused;
   Excuse(job, reason);
+  if (planted::Is(planted::kBranchFreedByLoss)) LeaveBranch(job.id);
   if (MayRetry(job, attempt, reason)) {
     // The verdict of the attempt is plain; the job goes on without waiting for the log to be sealed.
     if (job.excused > excused) {
@@ -250,6 +251,10 @@ void Hive::FinishJob(JobRow& job, JobState state, Reason reason, std::string det
   JobId id = job.id;
   placement_.RemoveJob(id);
   jobs_.erase(id);
+  LeaveBranch(id);
+}
+
+void Hive::LeaveBranch(JobId id) {
   for (JobId next : branch_gate_.Leave(id)) {
     const JobRow& freed = jobs_.at(next);
     placement_.AddJob(next, freed.priority, RequirementOf(freed));

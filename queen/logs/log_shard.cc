@@ -197,7 +197,8 @@ void LogShard::Append(SessionId session, Epoch epoch, std::string_view records) 
   }
   auto unopened = unopened_.find(epoch);
   if (log == nullptr && unopened != unopened_.end() && unopened->second.session == session) return;
-  if (log == nullptr || log->session != session) return callbacks_->fenced(session, epoch);
+  const bool stranger = log == nullptr || (log->session != session && !planted::Is(planted::kStrangerWrites));
+  if (stranger) return callbacks_->fenced(session, epoch);
   if (held_) log->starved = true;
   if (log->starved) return;  // its drone keeps them; GoOn() asks for them
   std::uint64_t before = log->last.load();
@@ -251,7 +252,8 @@ void LogShard::GoOn() {
   }
   for (const std::shared_ptr<OpenedLog>& log : starved) {
     log->starved = false;
-    if (log->session) callbacks_->resume_from(log->session, log->epoch, Seq(log->last.load() + 1));
+    if (log->session && !planted::Is(planted::kStarvedForgotten))
+      callbacks_->resume_from(log->session, log->epoch, Seq(log->last.load() + 1));
     if (log->pending_seal && log->last.load() >= log->pending_seal->at_least) WriteSeal(*log);
   }
 }

@@ -7,6 +7,7 @@
 #include <random>
 #include <thread>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "tests/support/hive_fixture.h"
 
@@ -38,7 +39,8 @@ class DrainTest : public HiveFixture {
   }
   std::uint64_t SubmitRunning(const std::string& script, const std::string& printed) {
     const std::uint64_t job = Submit(TestJob({script}));
-    EXPECT_TRUE(Eventually([&] { return absl::StrContains(Raw(job), printed); })) << Show(job).dump(2);
+    EXPECT_TRUE(Eventually([&] { return StateOf(job) == "started" && absl::StrContains(Raw(job), printed); }))
+        << Show(job).dump(2);
     return job;
   }
   std::string WhyWaiting(std::uint64_t job) { return Show(job)["detail"]; }
@@ -74,7 +76,7 @@ TEST_F(DrainTest, ASecondIntHandsTheJobToAnotherDroneAtOnce) {
   const Json facts = WaitForState(job, "passed", 10s);
   EXPECT_EQ(Drone("bee").Wait(15s), 0) << Drone("bee").Err();
   EXPECT_THAT(JobProcesses("bee"), IsEmpty());
-  EXPECT_THAT(ProcessesNaming(DroneData("bee")), IsEmpty());
+  EXPECT_TRUE(Eventually([&] { return ProcessesNaming(DroneData("bee")).empty(); }));
   ASSERT_EQ(facts["attempts"].size(), 2u);
   EXPECT_EQ(facts["attempts"][0]["reason"], "handed_back");
   EXPECT_EQ(facts["attempts"][0]["detail"], "bee was stopped and handed the job back");

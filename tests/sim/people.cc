@@ -187,7 +187,7 @@ void Simulation::UndrainDrone(const std::string& name) {
         return queen::event::UndrainDrone{id, name};
       },
       [this, name](const queen::AnswerValue* answer) {
-        if (answer == nullptr) world_.After(kAskAgain, [this, name] { UndrainDrone(name); });
+        if (NotTaken(answer)) world_.After(kAskAgain, [this, name] { UndrainDrone(name); });
       });
 }
 

@@ -149,7 +149,7 @@ void QueenHost::CheckSteps(const queen::Event& event, const queen::Effects& effe
   }
   std::optional<std::size_t> lost;
   for (const queen::AttemptRow& row : effects.rows.attempts) {
-    if (!absl::StrContains(row.detail, " was lost, last heard of")) continue;
+    if (!absl::StrContains(row.detail, " was lost, ")) continue;  // nobody is revoked here
     auto before = store_.attempts.find(row.epoch);
     if (before != store_.attempts.end() && before->second.detail == row.detail) continue;
     std::size_t number = 0;

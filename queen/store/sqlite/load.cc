@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/planted.h"
 #include "common/base/status_macros.h"
 #include "queen/store/sqlite/quarantine.h"
 #include "queen/store/sqlite/row_codec.h"
@@ -45,6 +46,8 @@ absl::Status Select(Connection& connection, const std::string& sql, std::vector<
     absl::Status decoded = ReadRow<Table>(statement, &row);
     if (decoded.ok()) {
       rows->push_back(std::move(row));
+    } else if (planted::Is(planted::kBadRowStopsLoad)) {
+      return decoded;
     } else {
       bad->push_back(
           {Table::kName, Table::kKey, statement.Int(0), std::string(decoded.message()), RawRow(statement)});

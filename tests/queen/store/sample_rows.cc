@@ -22,11 +22,12 @@ auto Tie(const JobTimes& t) {
 
 auto Tie(const JobRow& r) {
   const auto& [id, run, name, type, state, reason, detail, priority, needs, plugins, local_only, repo, branch,
-               commit, attempt, drone_name, attempts, times, duration_ms, test_code, deploy_code, failed_code,
-               failed_step, cancel_requested, cancel_now, canceled_by, cancel_reason] = r;
+               commit, attempt, drone_name, attempts, excused, times, duration_ms, test_code, deploy_code,
+               failed_code, failed_step, cancel_requested, cancel_now, canceled_by, cancel_reason] = r;
   return std::tuple_cat(
       std::tie(id, run, name, type, state, reason, detail, priority, needs, plugins, local_only),
-      std::tie(repo, branch, commit, attempt, drone_name, attempts, duration_ms, test_code, deploy_code),
+      std::tie(repo, branch, commit, attempt, drone_name, attempts, excused, duration_ms, test_code,
+               deploy_code),
       std::tie(failed_code, failed_step, cancel_requested, cancel_now, canceled_by, cancel_reason),
       Tie(times));
 }
@@ -40,8 +41,10 @@ auto Tie(const AttemptRow& r) {
 }
 
 auto Tie(const DroneRow& r) {
-  const auto& [id, identity, name, host, version, speed, capacity, labels, plugins, last_seen, session] = r;
-  return std::tie(id, identity, name, host, version, speed, capacity, labels, plugins, last_seen, session);
+  const auto& [id, identity, name, host, version, speed, capacity, labels, plugins, last_seen, session,
+               drained, drained_by, drain_reason, drain_deadline] = r;
+  return std::tie(id, identity, name, host, version, speed, capacity, labels, plugins, last_seen, session,
+                  drained, drained_by, drain_reason, drain_deadline);
 }
 
 auto Tie(const RunRow& r) {
@@ -80,6 +83,7 @@ JobRow FullJob(std::uint64_t n) {
   r.drone_name = Word("drone of ", n);
   r.excused = static_cast<std::uint32_t>(n % 3 + 1);
   r.attempts = 4'000'000'000;
+  r.excused = 3'000'000'000;
   r.times = FullTimes(static_cast<std::int64_t>(n));
   r.duration_ms = 5'000'000'000;
   r.test_code = 2;
@@ -128,6 +132,10 @@ DroneRow FullDrone(std::uint64_t n) {
   r.plugins = {{"docker", Word("1.", n)}};
   r.last_seen = 1'700'000'000'000;
   r.session = SessionId(n + 3000);
+  r.drained = 1'700'000'000'001;
+  r.drained_by = Word("who ", n);
+  r.drain_reason = Word("why\n", n);
+  r.drain_deadline = 1'700'000'000'002;
   r.drained = 1'700'000'000'456;
   r.drained_by = Word("drainer", n);
   r.drain_reason = Word("reason", n);
