@@ -1,4 +1,5 @@
 #include "common/config/command_line.h"
+#include "common/base/failpoint.h"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -246,6 +247,15 @@ int RunDaemon(const Program& program, const DaemonWords& words, int argc, char**
     return app.exit(help_or_version);
   } catch (const CLI::ParseError& error) {
     return Fail(exit_code::kUsage, absl::InvalidArgumentError(UsageMessage(app, error)));
+  }
+  if (const absl::Status armed = failpoint::ArmFromEnvironment(); !armed.ok()) {
+    return Fail(exit_code::kBadConfig, armed);
+  }
+  if (!failpoint::Armed().empty()) {
+    std::fprintf(stderr, "%s\n",
+                 absl::StrCat("warning: ", failpoint::kVariable, "=", failpoint::Armed(),
+                              ": a process of this ", View(program.name), " will be killed on purpose")
+                     .c_str());
   }
   if (keys->parsed())
     return std::fputs(ShowKeys(program).c_str(), stdout) < 0 ? exit_code::kRuntimeFailure : exit_code::kOk;

@@ -1,4 +1,5 @@
 #include "common/journal/trim.h"
+#include "common/base/failpoint.h"
 
 #include <fcntl.h>
 
@@ -26,6 +27,7 @@ absl::Status Trimmer::Trim(Seq acked) {
     }
     if (next_->value() > acked.value() + 1) return absl::OkStatus();
     RETURN_IF_ERROR(RemoveFile(location_.Segment(*first_)));
+    failpoint::Pass("drone.segment.trimmed");
     ++*first_;
     next_.reset();
   }

@@ -15,6 +15,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/base/failpoint.h"
 #include "common/base/status_macros.h"
 #include "common/base/vocabulary.h"
 #include "common/process/spawn.h"
@@ -291,6 +292,11 @@ void Daemon::Perform(Effect& effect) {
   std::visit([this](auto& e) { Perform(e); }, effect);
 }
 
+void Daemon::Perform(effect::SendControl& e) {
+  link_->Send(e.message);
+  failpoint::Pass("drone.control.sent");
+}
+
 void Daemon::Perform(effect::SendRecords& e) {
   std::string buffer = link_->TakeBuffer();
   absl::StatusOr<Seq> upto = attempts_->Read(e.epoch, e.from, e.to, e.max_bytes, &buffer);
@@ -308,6 +314,7 @@ void Daemon::Perform(effect::SendRecords& e) {
   }
   const std::size_t bytes = buffer.size();
   if (bytes > 0) link_->SendRecords(e.epoch, std::move(buffer));
+  failpoint::Pass("drone.records.sent");
   Emit(event::RecordsSent{e.epoch, *upto, bytes});
 }
 

@@ -56,7 +56,7 @@ class Daemon {
   void Perform(effect::CloseControl&) { link_->CloseControl(); }
   void Perform(effect::OpenBulk& e) { link_->OpenBulk(e.session); }
   void Perform(effect::CloseBulk&) { link_->CloseBulk(); }
-  void Perform(effect::SendControl& e) { link_->Send(e.message); }
+  void Perform(effect::SendControl& e);
   void Perform(effect::SendRecords& e);
   void Perform(effect::TrimSpool& e) { attempts_->Trim(e.epoch, e.acked); }
   void Perform(effect::StartAttempt& e) { attempts_->Start(e.assign); }

@@ -12,6 +12,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/failpoint.h"
 #include "common/base/fd.h"
 #include "common/base/limits.h"
 #include "common/base/status_macros.h"
@@ -66,6 +67,7 @@ absl::StatusOr<Enrolled> Enrol(const std::string& data, const std::string& url, 
   const std::string place = absl::StrCat(url, absl::EndsWith(url, "/") ? "" : "/", "v1/enrol");
   ASSIGN_OR_RETURN(const rpc::HttpsAnswer answer,
                    rpc::Post(place, body.dump(), "application/json", invitation.pin, kDeadline));
+  failpoint::Pass("drone.enrolment.answered");
   const json said = json::parse(answer.body, nullptr, /*allow_exceptions=*/false);
   if (answer.status != 200) {
     if (answer.status < 500) RETURN_IF_ERROR(RemoveFile(pending));
@@ -95,6 +97,7 @@ absl::StatusOr<Enrolled> Enrol(const std::string& data, const std::string& url, 
   Enrolled enrolled{absl::StrCat(HostOf(url), ":", said["port"].get<unsigned>()), text("name")};
   RETURN_IF_ERROR(
       Credentials::Save(data, key, text("certificate"), text("authority"), enrolled.queen, enrolled.name));
+  failpoint::Pass("drone.enrolment.stored");
   RETURN_IF_ERROR(RemoveFile(pending));
   return enrolled;
 }

@@ -10,6 +10,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/failpoint.h"
 #include "common/base/limits.h"
 #include "common/base/status_macros.h"
 #include "common/process/tree.h"
@@ -216,7 +217,9 @@ void Attempts::SendFrame(Epoch epoch, const shim::Frame& frame) {
 }
 
 void Attempts::Grant(Epoch epoch) {
+  failpoint::Pass("drone.grant.received");
   SendFrame(epoch, shim::Grant{});
+  failpoint::Pass("drone.grant.sent");
 }
 
 void Attempts::Cancel(const drone::Cancel& cancel) {
@@ -249,6 +252,7 @@ void Attempts::Kill(Epoch epoch, bool hand_back) {
 void Attempts::OnShimExit(Epoch epoch) {
   auto it = entries_.find(epoch);
   if (it == entries_.end() || !it->second.alive) return;
+  failpoint::Pass("drone.shim.gone");
   Entry& entry = it->second;
   entry.alive = false;
   poller_->Remove(entry.pid_watch);
@@ -287,10 +291,12 @@ void Attempts::Delete(Epoch epoch) {
   auto it = entries_.find(epoch);
   if (it == entries_.end()) return;
   Entry& entry = it->second;
+  failpoint::Pass("drone.delete.begun");
   const std::string& work = entry.facts.work_directory;
   // Only an end that its shim has seen leaves nobody behind who still writes there.
   const bool again = entry.finished && ::rename(work.c_str(), (entry.directory + "/work").c_str()) == 0;
   absl::Status gone = again ? absl::OkStatus() : config_.layout.Discard(work);
+  failpoint::Pass("drone.delete.work");
   gone.Update(again ? janitor_->Retire(entry.directory, std::move(entry.listener))
                     : config_.layout.Discard(entry.directory));
   if (!gone.ok()) Note(Level::kWarning, absl::StrCat("epoch ", epoch.value(), ": ", gone.message()));
@@ -302,6 +308,7 @@ void Attempts::Trim(Epoch epoch, Seq acked) {
   auto it = entries_.find(epoch);
   if (it == entries_.end()) return;
   Entry& entry = it->second;
+  failpoint::Pass("drone.ack.received");
   if (!entry.trimmer) entry.trimmer = std::make_unique<journal::Trimmer>(SpoolOf(entry));
   absl::Status trimmed = entry.trimmer->Trim(acked);
   if (!trimmed.ok()) Note(Level::kWarning, absl::StrCat("epoch ", epoch.value(), ": ", trimmed.message()));

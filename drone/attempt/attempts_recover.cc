@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "common/base/failpoint.h"
 #include "common/base/limits.h"
 #include "common/base/status_macros.h"
 #include "common/journal/events.h"
@@ -73,7 +74,10 @@ std::size_t KillAttempt(const std::string& key, Duration limit) {
 }  // namespace
 
 void Attempts::Recover() {
-  for (const std::string& name : EntriesOf(config_.layout.Attempts())) RecoverOne(name);
+  for (const std::string& name : EntriesOf(config_.layout.Attempts())) {
+    RecoverOne(name);
+    failpoint::Pass("drone.recovery.found");
+  }
   DiscardStrayWork();
   janitor_->Sweep();
 }

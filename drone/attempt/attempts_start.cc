@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/failpoint.h"
 #include "common/base/limits.h"
 #include "common/base/status_macros.h"
 #include "common/process/spawn.h"
@@ -36,6 +37,7 @@ absl::Status WriteFacts(const std::string& path, const Facts& facts, bool durabl
 
 void Attempts::Start(const drone::Assign& assign) {
   highest_.Raise(assign.epoch);
+  failpoint::Pass("drone.epoch.raised");
   Entry entry;
   entry.facts.epoch = assign.epoch;
   absl::Status started = TryStart(assign, &entry);
@@ -51,6 +53,7 @@ void Attempts::Start(const drone::Assign& assign) {
   absl::Status watched = WatchProcess(kept);
   if (watched.ok()) watched = WatchLink(kept);
   emit_(drone::event::Started{assign.epoch, job});
+  failpoint::Pass("drone.start.sent");
   if (watched.ok()) {
     emit_(drone::event::ShimConnected{assign.epoch});
   } else {
@@ -77,7 +80,9 @@ absl::Status Attempts::TryStart(const drone::Assign& assign, Entry* entry) {
   entry->directory = std::move(spare.path);
   entry->listener = std::move(spare.listener);
   RETURN_IF_ERROR(TakeWorkDirectory(entry));
+  failpoint::Pass("drone.work.taken");
   RETURN_IF_ERROR(NameDirectory(entry, durable));
+  failpoint::Pass("drone.attempt.named");
   const std::string frame = shim::EncodeFrame(MakeStart(spec, facts, config_.host, entry->directory));
   if (frame.size() > shim::kMaxFrame) {
     return absl::InvalidArgumentError(absl::StrCat("the job document with its environment takes ",
@@ -85,6 +90,7 @@ absl::Status Attempts::TryStart(const drone::Assign& assign, Entry* entry) {
                                                    " fit"));
   }
   RETURN_IF_ERROR(Launch(entry));
+  failpoint::Pass("drone.shim.launched");
   if (!entry->link.SendEncoded(frame)) {
     pollfd exit{entry->pidfd.get(), POLLIN, 0};
     ::poll(&exit, 1, kEndedWaitMillis);  // its socket is closed, so it is about to

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/failpoint.h"
 #include "common/base/status_macros.h"
 #include "common/process/tree.h"
 #include "drone/attempt/pidfd.h"
@@ -99,6 +100,7 @@ absl::Status ShimHost::Launch(int log) {
   options.argv = {program_, "--host", shim::HostDirectory(directories_)};
   options.env = process::Environment{{"PATH", std::string(process::kDefaultPath)},
                                      {std::string(process::kAttemptVariable), shim::HostKey(identity_)}};
+  if (!failpoint::Armed().empty()) options.env->emplace(failpoint::kVariable, failpoint::Armed());
   options.stderr_fd = log;
   options.extra = process::SpawnOptions::ExtraFd{other.get(), shim::kHostFd};
   ASSIGN_OR_RETURN(host_, process::Spawn(options));

@@ -7,6 +7,7 @@
 
 #include <string>
 
+#include "common/base/failpoint.h"
 #include "common/base/version.h"
 #include "common/process/tree.h"
 #include "drone/shim/host.h"
@@ -55,6 +56,10 @@ int main(int argc, char** argv) {
   if (argc == 2 && ::strcmp(argv[1], "--version") == 0) {
     ::printf("waggle-shim %s\n", std::string(waggle::kVersion).c_str());
     return waggle::exit_code::kOk;
+  }
+  if (const absl::Status armed = waggle::failpoint::ArmFromEnvironment(); !armed.ok()) {
+    ::fprintf(stderr, "waggle-shim: %s\n", armed.ToString().c_str());
+    return waggle::exit_code::kUsage;
   }
   const bool one = argc == 3 && ::strcmp(argv[1], "--lead") == 0;
   const bool many = argc == 3 && ::strcmp(argv[1], "--host") == 0;

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/failpoint.h"
 #include "common/base/limits.h"
 #include "common/process/cgroup.h"
 #include "common/process/tree.h"
@@ -44,6 +45,7 @@ int Supervisor::Run() {
     ::fprintf(stderr, "waggle-shim: no Start frame came within 30 s; the daemon is gone, nothing was run\n");
     return exit_code::kRuntimeFailure;
   }
+  failpoint::Pass("shim.start.received");
   ApplyDefaults();
   if (!Open()) return exit_code::kStorageFailure;
   MakeDirectories();
@@ -78,7 +80,9 @@ bool Supervisor::Open() {
   }
   writer_ = *std::move(writer);
   spool_ = std::make_unique<Spool>(start_->epoch, [this](std::string_view records, Seq last) {
-    return writer_->AppendRaw(records, last);
+    absl::Status appended = writer_->AppendRaw(records, last);
+    failpoint::Pass("shim.records.appended");
+    return appended;
   });
   auto cgroup =
       process::Cgroup::Create(process::AttemptCgroup(start_->env[std::string(process::kAttemptVariable)]));
@@ -195,6 +199,7 @@ void Supervisor::AwaitGrant() {
   PumpUntil([this] { return sequence_->granted() || sequence_->stopped(); });
   status_.wants_grant = false;
   if (sequence_->granted()) status_.state = AttemptState::kGranted;
+  failpoint::Pass("shim.grant.received");
   Report();
 }
 
@@ -261,8 +266,10 @@ std::int32_t Supervisor::RunPrepared(StepSetup setup, const Step& step, journal:
   command_ = *std::move(command);
   pace_.Reset();
   tree_.Started();
+  failpoint::Pass("shim.command.started");
   const bool stopped_before = sequence_->stopped();
   PumpUntil([this] { return command_->done(); });
+  failpoint::Pass("shim.command.ended");
   end->signal = command_->signal();
   end->user_micros = Micros(command_->usage().ru_utime);
   end->system_micros = Micros(command_->usage().ru_stime);
@@ -360,15 +367,18 @@ void Supervisor::Finish() {
     Settle();
     Sync();
   }
+  failpoint::Pass("shim.final.decided");
   journal::Final final = MakeFinal();
   Add(Kind::kFinal, kNoCommand, Encode(final));
   Settle();
+  failpoint::Pass("shim.final.appended");
   if (durable) Sync();
   status_.state = AttemptState::kFinished;
   status_.finished_wall = final.finished;
   Report();
   connection_.Push();
   PumpUntil([this] { return !connection_.connected() || connection_.idle(); }, now_ + kFinishLimit);
+  failpoint::Pass("shim.final.told");
 }
 
 void Supervisor::Add(Kind kind, std::uint32_t command, std::string_view payload) {

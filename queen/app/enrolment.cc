@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/failpoint.h"
 #include "common/base/limits.h"
 #include "common/base/status_macros.h"
 #include "common/tls/invitation.h"
@@ -83,6 +84,7 @@ void AddEnrolment(http::Router& router, CorePort& core, Workers& workers, const 
                    [&workers, &access, port, proof, answer](AnswerValue value) {
                      const auto* peer = std::get_if<PeerRow>(&value);
                      if (peer == nullptr) return answer(Refusal(std::get<absl::Status>(value)));
+                     failpoint::Pass("queen.enrolment.stored");
                      const bool taken = workers.Run([&access, port, proof, answer, peer = *peer] {
                        absl::StatusOr<std::string> certificate =
                            SignPeer(access.authority, peer, *proof, WallNow(), access.validity);
@@ -91,6 +93,7 @@ void AddEnrolment(http::Router& router, CorePort& core, Workers& workers, const 
                                           {"authority", access.authority.certificate().pem()},
                                           {"name", peer.name},
                                           {"port", port}};
+                       failpoint::Pass("queen.enrolment.signed");
                        answer({200, "application/json", body.dump()});
                      });
                      if (!taken)

@@ -3,6 +3,7 @@
 #include <iterator>
 
 #include "absl/time/time.h"
+#include "common/base/failpoint.h"
 #include "common/base/planted.h"
 
 namespace waggle::queen {
@@ -130,12 +131,17 @@ void Mailbox::WriteLoop() {
       if (pending_.empty()) return;
       batch = std::exchange(pending_, Batch{});
     }
+    failpoint::Pass("queen.batch.stepped");
     if (!batch.rows.empty()) {
       absl::Status stored = Commit(batch.rows);
       if (!stored.ok()) return outside_.failed(stored);
     }
+    failpoint::Pass("queen.batch.stored");
     outside_.committed(batch.rows);
-    for (Effect& effect : batch.after) Perform(effect);
+    for (Effect& effect : batch.after) {
+      Perform(effect);
+      failpoint::Pass("queen.effect.released");
+    }
   }
 }
 

@@ -13,6 +13,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/failpoint.h"
 #include "common/base/fd.h"
 #include "common/base/status_macros.h"
 #include "common/base/vocabulary.h"
@@ -50,6 +51,13 @@ void StorageFailed(const absl::Status& status) {
                    std::string(status.message()));
   spdlog::shutdown();
   ::_exit(exit_code::kStorageFailure);
+}
+
+// What is said to a drone for the first time has just been stored.
+void PassBefore(const ToDrone& message) {
+  if (std::holds_alternative<to_drone::Assign>(message)) failpoint::Pass("queen.assign.stored");
+  if (std::holds_alternative<to_drone::Grant>(message)) failpoint::Pass("queen.grant.stored");
+  if (std::holds_alternative<to_drone::Verdict>(message)) failpoint::Pass("queen.verdict.stored");
 }
 
 }  // namespace
@@ -116,6 +124,7 @@ void Queen::Parts::Perform(const Effect& effect) {
   struct Visitor {
     Parts& parts;
     void operator()(const effect::Send& e) const {
+      PassBefore(e.message);
       std::string document;
       if (const auto* assign = std::get_if<to_drone::Assign>(&e.message)) {
         document = parts.documents.Take(assign->job);
@@ -151,6 +160,7 @@ absl::Status Queen::Parts::Recover() {
   RETURN_IF_ERROR(MakeDirectories(absl::StrCat(config.data, "/mirrors")));
   ASSIGN_OR_RETURN(store, OpenSqliteStore(absl::StrCat(config.data, "/queen.db")));
   ASSIGN_OR_RETURN(Snapshot snapshot, store->Load());
+  failpoint::Pass("queen.recovery.loaded");
   std::vector<Epoch> open_logs;
   for (const AttemptRow& attempt : snapshot.attempts) {
     if (!attempt.log_closed) open_logs.push_back(attempt.epoch);

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "absl/time/time.h"
+#include "common/base/failpoint.h"
 #include "common/base/planted.h"
 #include "common/base/status_macros.h"
 
@@ -146,10 +147,13 @@ void LogShard::RunSync() {
       callbacks_->failed(synced);  // never acknowledged, never tried again
       continue;
     }
+    failpoint::Pass("queen.records.synced");
     item.log->durable.store(item.last, std::memory_order_release);
     // The verdict on a complete log acknowledges it whole.
     if (item.complete) {
+      failpoint::Pass("queen.final.synced");
       callbacks_->complete(std::move(*item.complete));
+      failpoint::Pass("queen.final.posted");
     } else if (item.session) {
       callbacks_->acked(item.session, item.log->epoch, Seq(item.last));
     }
@@ -162,6 +166,7 @@ absl::Status LogShard::RecoverLog(Epoch epoch) {
   ASSIGN_OR_RETURN(std::shared_ptr<OpenedLog> log, Open(epoch));
   log->durable.store(log->last.load());
   if (log->final) callbacks_->complete(Completion(*log));
+  failpoint::Pass("queen.recovery.log");
   return absl::OkStatus();
 }
 

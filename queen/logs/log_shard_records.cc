@@ -1,5 +1,6 @@
 // What a shard writes into one log: records of its drone, checked; the end of one that was given up.
 #include "absl/strings/str_cat.h"
+#include "common/base/failpoint.h"
 #include "common/base/fd.h"
 #include "common/base/planted.h"
 #include "common/base/status_macros.h"
@@ -166,6 +167,7 @@ void LogShard::Take(OpenedLog& log, const RecordView& record) {
 
 absl::Status LogShard::Write(OpenedLog& log, std::string_view raw, Seq last) {
   RETURN_IF_ERROR(log.writer->AppendRaw(raw, last));
+  failpoint::Pass("queen.records.appended");
   log.total_bytes += raw.size();
   log.unsynced_bytes += raw.size();
   log.last.store(last.value(), std::memory_order_release);
@@ -188,6 +190,7 @@ void LogShard::WriteSeal(OpenedLog& log) {
   if (log.starved) return;  // GoOn() comes back to it
   const effect::SealLog seal = *std::exchange(log.pending_seal, std::nullopt);
   if (log.final) return;  // its own final record came in time
+  failpoint::Pass("queen.seal.decided");
   journal::RecordHeader header;
   header.epoch = log.epoch;
   header.boot_nanos = log.last_boot_nanos;
@@ -214,6 +217,7 @@ void LogShard::WriteSeal(OpenedLog& log) {
   if (!written.ok()) return callbacks_->failed(written);
   log.final = final;
   log.session = SessionId();
+  failpoint::Pass("queen.seal.written");
   MarkDirty(Open(log.epoch).value());
   callbacks_->appended(log.epoch);
 }
