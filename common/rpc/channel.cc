@@ -1,5 +1,6 @@
 #include "common/rpc/channel.h"
 
+#include <grpc/grpc.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
@@ -19,9 +20,20 @@ int Millis(Duration d) {
   return static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(d).count());
 }
 
+// With its last channel gRPC ends its threads, and whoever deletes that channel waits for them: up to 10 s
+// when one of them is connecting. A daemon that has lost its only queen must not wait, so the library is kept
+// for the life of the process.
+void KeepLibrary() {
+  [[maybe_unused]] static const bool kept = [] {
+    ::grpc_init();
+    return true;
+  }();
+}
+
 }  // namespace
 
 std::shared_ptr<grpc::Channel> OpenChannel(const std::string& target, const ChannelOptions& options) {
+  KeepLibrary();
   grpc::ChannelArguments args;
   args.SetInt("grpc.use_local_subchannel_pool", 1);
   args.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, Millis(limits::kKeepaliveTime));
