@@ -16,14 +16,17 @@ std::string WordBehind(const std::string& log, const std::string& mark) {
 
 }  // namespace
 
+RemoteQueen ListensAt(const std::string& log) {
+  return {WordBehind(log, ", grpc "), WordBehind(log, ", https ")};
+}
+
 RemoteQueen RemoteFixture::StartRemoteQueen(const RemoteQueen& where, const Words& flags) {
   Words argv = {"--listen", where.grpc, "--http", where.https};
   argv.insert(argv.end(), flags.begin(), flags.end());
   StartQueen(argv);
   RemoteQueen found;
   EXPECT_TRUE(Eventually([&] {
-    const std::string log = Queen().Err();
-    found = {WordBehind(log, ", grpc "), WordBehind(log, ", https ")};
+    found = ListensAt(Queen().Err());
     return !found.https.empty() || !Queen().Running();
   })) << Queen().Err();
   EXPECT_NE(found.grpc, "") << Queen().Err();

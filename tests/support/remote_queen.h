@@ -11,6 +11,9 @@ struct RemoteQueen {
   std::string grpc = "127.0.0.1:0", https = "127.0.0.1:0";
 };
 
+// What a queen's log says in its ready line; empty until she is ready.
+RemoteQueen ListensAt(const std::string& log);
+
 // A hive whose queen also listens for other hosts.
 class RemoteFixture : public HiveFixture {
  protected:
