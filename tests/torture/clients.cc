@@ -170,7 +170,8 @@ bool Clients::Early(std::uint64_t number) const {
              part(config_.all_bytes) + static_cast<double>(config_.most_bytes);
 }
 
-// Jobs that are not over, by the queen's word; all of them while she does not say.
+// Jobs that are not over, by the queen's word. None while she does not say: what is submitted then has to be
+// repeated.
 std::size_t Clients::Open() {
   auto stub = v1::Jobs::NewStub(rpc::OpenChannel(config_.queen));
   grpc::ClientContext context;
@@ -180,7 +181,7 @@ std::size_t Clients::Open() {
   for (v1::JobState state : {v1::CREATED, v1::QUEUED, v1::RECEIVED, v1::STARTED}) request.add_states(state);
   v1::ListJobsResponse response;
   const grpc::Status status = stub->List(&context, request, &response);
-  return status.ok() ? static_cast<std::size_t>(response.jobs_size()) : config_.at_once;
+  return status.ok() ? static_cast<std::size_t>(response.jobs_size()) : 0;
 }
 
 void Clients::WatchIt(Planned job) {
