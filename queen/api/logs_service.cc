@@ -26,8 +26,8 @@ class LogsService : public v1::Logs::CallbackService {
   grpc::ServerWriteReactor<v1::WatchEvent>* Watch(grpc::CallbackServerContext* context,
                                                   const v1::WatchRequest* request) override {
     const Caller caller = CallerOf(*context);
-    if (caller.local) return StartWatch(parts_.core, parts_.hub, *request, nullptr);
-    return StartWatch(parts_.core, parts_.hub, *request, [&](std::function<void()> cut) {
+    if (caller.local) return StartWatch(parts_.core, parts_.hub, *request, context, nullptr);
+    return StartWatch(parts_.core, parts_.hub, *request, context, [&](std::function<void()> cut) {
       return parts_.access.book.OnRevoked(caller.key, std::move(cut));
     });
   }

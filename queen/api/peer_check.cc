@@ -5,6 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "common/tls/certificate.h"
 
 namespace waggle::queen {
@@ -34,7 +35,7 @@ class PeerCheck : public grpc::AuthMetadataProcessor {
   grpc::Status Process(const InputMetadata& metadata, grpc::AuthContext* context, OutputMetadata*,
                        OutputMetadata*) override {
     // The handshake has checked who issued it and that its holder has the key.
-    absl::StatusOr<tls::Certificate> certificate = tls::Certificate::FromPem(First(*context, kCertificate));
+    absl::StatusOr<tls::Certificate> certificate = CertificateOf(*context);
     if (!certificate.ok()) return Refuse("the client certificate cannot be read");
     std::optional<PeerRow> peer = book_->Find(certificate->key_id());
     if (!peer) {
@@ -50,12 +51,26 @@ class PeerCheck : public grpc::AuthMetadataProcessor {
       return Refuse(for_drones ? "this certificate is a person's; drones have their own"
                                : "this certificate is a drone's; people log in with their own");
     }
-    context->AddProperty(kKey, peer->key);
-    context->AddProperty(kName, peer->name);
+    Mark(*context, *peer);
     return grpc::Status::OK;
   }
 
  private:
+  absl::StatusOr<tls::Certificate> CertificateOf(const grpc::AuthContext& context) {
+    absl::MutexLock lock(&mutex_);
+    return tls::Certificate::FromPem(First(context, kCertificate));
+  }
+
+  // For CallerOf. The context is the connection's, and gRPC neither locks it nor replaces what is there: it
+  // is written once, before the connection's first call goes on, and only read from then on.
+  void Mark(grpc::AuthContext& context, const PeerRow& peer) {
+    absl::MutexLock lock(&mutex_);
+    if (!First(context, kKey).empty()) return;
+    context.AddProperty(kKey, peer.key);
+    context.AddProperty(kName, peer.name);
+  }
+
+  absl::Mutex mutex_;
   const std::shared_ptr<PeerBook> book_;
 };
 
@@ -65,9 +80,10 @@ std::shared_ptr<grpc::AuthMetadataProcessor> MakePeerCheck(std::shared_ptr<PeerB
   return std::make_shared<PeerCheck>(std::move(book));
 }
 
-Caller CallerOf(const grpc::CallbackServerContext& context) {
+Caller CallerOf(const grpc::ServerContextBase& context) {
   if (absl::StartsWith(context.peer(), "unix:")) return {true, "", "local"};
   std::shared_ptr<const grpc::AuthContext> auth = context.auth_context();
+  if (auth == nullptr) return {};
   return {false, First(*auth, kKey), First(*auth, kName)};
 }
 

@@ -7,7 +7,7 @@
 
 namespace grpc {
 class AuthMetadataProcessor;
-class CallbackServerContext;
+class ServerContextBase;
 }  // namespace grpc
 
 namespace waggle::queen {
@@ -22,6 +22,6 @@ struct Caller {
   std::string key;     // of the certificate; "" of a local one
   std::string name;    // of the peer; "local" of a local one
 };
-Caller CallerOf(const grpc::CallbackServerContext& context);
+Caller CallerOf(const grpc::ServerContextBase& context);
 
 }  // namespace waggle::queen

@@ -29,6 +29,7 @@ class WatchStream : public WatchSink, public std::enable_shared_from_this<WatchS
   void SendHeartbeat() override;
   void SendEnd(const JobRow& job, Epoch epoch, Seq seq) override;
   void Fail(absl::Status status) override { FinishSoon(std::move(status)); }
+  void Cut(absl::Status status) override;
 
   // The reactor's side.
   void WriteDone(bool ok);
@@ -46,22 +47,29 @@ class WatchStream : public WatchSink, public std::enable_shared_from_this<WatchS
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  // While it is set the reactor cannot finish either: whoever set it does that.
+  bool cutting_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status status_ ABSL_GUARDED_BY(mutex_);
 };
 
 class WatchReactor : public grpc::ServerWriteReactor<v1::WatchEvent> {
  public:
-  WatchReactor(CorePort& core, WatchHub& hub) : stream(std::make_shared<WatchStream>(core, hub, this)) {
+  WatchReactor(CorePort& core, WatchHub& hub, grpc::CallbackServerContext* context)
+      : stream(std::make_shared<WatchStream>(core, hub, this)), context_(context) {
     StartSendInitialMetadata();
   }
   void OnWriteDone(bool ok) override { stream->WriteDone(ok); }
   void OnCancel() override { stream->Canceled(); }
   void OnDone() override { delete this; }
   void Write() { StartWrite(&event); }
+  void Cancel() { context_->TryCancel(); }  // a write that waits for the watcher ends
 
   const std::shared_ptr<WatchStream> stream;
   v1::WatchEvent event;  // reused for every message
   std::shared_ptr<void> guard;
+
+ private:
+  grpc::CallbackServerContext* const context_;
 };
 
 bool WatchStream::BeginWrite() {
@@ -79,6 +87,7 @@ void WatchStream::WriteDone(bool ok) {
     absl::MutexLock lock(&mutex_);
     writing_ = false;
     id = id_;
+    if (cutting_) return;
     finish = ending_ || !ok;
     finished_ = finish;
     status = status_;
@@ -94,6 +103,24 @@ void WatchStream::FinishSoon(absl::Status status) {
     if (finished_ || ending_) return;
     ending_ = true;
     status_ = std::move(status);
+    if (writing_) return;  // WriteDone finishes
+    finished_ = true;
+    status = status_;
+  }
+  reactor_->Finish(ToGrpc(status));
+}
+
+void WatchStream::Cut(absl::Status status) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (finished_) return;
+    if (!ending_) status_ = std::move(status);
+    ending_ = cutting_ = true;
+  }
+  reactor_->Cancel();  // without the lock: gRPC may call us back from it
+  {
+    absl::MutexLock lock(&mutex_);
+    cutting_ = false;
     if (writing_) return;  // WriteDone finishes
     finished_ = true;
     status = status_;
@@ -168,8 +195,9 @@ void WatchStream::SendEnd(const JobRow& job, Epoch epoch, Seq seq) {
 
 grpc::ServerWriteReactor<v1::WatchEvent>* StartWatch(CorePort& core, WatchHub& hub,
                                                      const v1::WatchRequest& request,
+                                                     grpc::CallbackServerContext* context,
                                                      const GuardMaker& guard) {
-  auto* reactor = new WatchReactor(core, hub);
+  auto* reactor = new WatchReactor(core, hub, context);
   WatchStart start;
   start.job = JobId(request.job());
   start.attempt = request.attempt();

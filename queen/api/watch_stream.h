@@ -7,9 +7,10 @@
 #include "queen/logs/watch.h"
 
 namespace grpc {
+class CallbackServerContext;
 template <class W>
 class ServerWriteReactor;
-}
+}  // namespace grpc
 namespace waggle::v1 {
 class WatchEvent;
 class WatchRequest;
@@ -23,6 +24,7 @@ using GuardMaker = std::function<std::shared_ptr<void>(std::function<void()> cut
 // Serves one Logs.Watch call: a reactor that gRPC owns and a sink that the hub owns. `guard` may be null.
 grpc::ServerWriteReactor<v1::WatchEvent>* StartWatch(CorePort& core, WatchHub& hub,
                                                      const v1::WatchRequest& request,
+                                                     grpc::CallbackServerContext* context,
                                                      const GuardMaker& guard);
 
 }  // namespace waggle::queen

@@ -6,6 +6,7 @@
 namespace waggle::queen {
 
 inline constexpr std::string_view kSerial = "serial", kParallel = "parallel";
+inline constexpr std::string_view kAuto = "auto";
 inline constexpr std::string_view kBranchRuns[] = {kSerial, kParallel};
 
 inline constexpr config::Key kKeys[] = {
@@ -23,6 +24,19 @@ inline constexpr config::Key kKeys[] = {
      .placeholder = "ADDRESS:PORT",
      .help = "Where they enrol, over HTTPS: 0.0.0.0:7875",
      .unset = "nobody enrols"},
+    {.name = "connections_per_address",
+     .rule = config::Whole{1, 1'000'000},
+     .fallback = "64",
+     .placeholder = "COUNT",
+     .help =
+         "How many of them one address may have open; a drone has two, drones behind one router share it"},
+    {.name = "grpc_memory",
+     .rule = config::Whole{64, 1'000'000, kAuto},
+     .fallback = "auto",
+     .placeholder = "MIB",
+     .help =
+         "Memory for what arrives over gRPC, in MiB; above it streams are ended, and their peers come again. "
+         "auto = a quarter of the host's"},
     {.name = "public_name",
      .rule = config::Text{},
      .placeholder = "HOST",

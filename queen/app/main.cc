@@ -35,6 +35,9 @@ int Serve(const waggle::config::Settings& settings) {
   config.data = std::filesystem::absolute(settings.Get("data")).lexically_normal().string();
   config.listen = settings.Get("listen");
   config.http = settings.Get("http");
+  config.connections_per_address = static_cast<std::size_t>(settings.GetWhole("connections_per_address"));
+  if (settings.Get("grpc_memory") != waggle::queen::kAuto)
+    config.grpc_memory_mib = static_cast<std::size_t>(settings.GetWhole("grpc_memory"));
   config.public_name = settings.Get("public_name");
   config.peer_certificate =
       std::chrono::duration_cast<std::chrono::seconds>(settings.GetDuration("peer_certificate"));

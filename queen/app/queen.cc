@@ -2,9 +2,9 @@
 
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/impl/service_type.h>
+#include <grpcpp/resource_quota.h>
+#include <grpcpp/support/server_interceptor.h>
 #include <spdlog/spdlog.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <climits>
@@ -18,16 +18,19 @@
 #include "common/base/status_macros.h"
 #include "common/base/vocabulary.h"
 #include "common/wire/job_document.h"
+#include "queen/api/call_guard.h"
 #include "queen/api/hive_service.h"
 #include "queen/api/peer_check.h"
 #include "queen/api/people.h"
 #include "queen/app/authority_files.h"
 #include "queen/app/data_lock.h"
+#include "queen/app/descriptors.h"
 #include "queen/app/document_cache.h"
 #include "queen/app/enrolment.h"
 #include "queen/app/mailbox.h"
 #include "queen/app/storage_guard.h"
 #include "queen/core/said.h"
+#include "queen/http/door.h"
 #include "queen/http/http_server.h"
 #include "queen/logs/watch.h"
 #include "queen/store/sqlite/sqlite_store.h"
@@ -43,7 +46,6 @@ constexpr int kFetchThreads = 2;
 constexpr std::size_t kFetchQueue = 256;
 constexpr std::chrono::milliseconds kShutdownGrace(500);
 constexpr std::chrono::seconds kHandshakeDeadline(10);  // of TLS; a stranger who takes longer is cut off
-constexpr int kMetadata = 8 * static_cast<int>(limits::kKiB);  // of one call; we send none of our own
 
 // Persist, then speak: when the disk fails nothing more may be said. Recovery is the normal start path.
 void StorageFailed(const absl::Status& status) {
@@ -60,6 +62,12 @@ void PassBefore(const ToDrone& message) {
   if (std::holds_alternative<to_drone::Verdict>(message)) failpoint::Pass("queen.verdict.stored");
 }
 
+std::size_t GrpcMemory(const QueenConfig& config) {
+  if (config.grpc_memory_mib != 0) return config.grpc_memory_mib * limits::kMiB;
+  return static_cast<std::size_t>(::sysconf(_SC_PHYS_PAGES)) *
+         static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)) / 4;
+}
+
 }  // namespace
 
 struct Queen::Parts {
@@ -71,7 +79,9 @@ struct Queen::Parts {
   absl::Status Serve();
   absl::Status PrepareAccess();
   std::shared_ptr<grpc::ServerCredentials> PeerCredentials() const;
-  absl::Status ServePeers(std::uint16_t port);
+  absl::Status ServePeers();
+  absl::Status BindDoors();
+  absl::Status OpenDoors();
   void Perform(const Effect& effect);
   LogStore::Callbacks LogCallbacks();
   void StorageChanged(const std::string& trouble);
@@ -90,6 +100,9 @@ struct Queen::Parts {
   std::optional<Identity> identity;
   std::shared_ptr<PeerBook> book = std::make_shared<PeerBook>();
   std::optional<AccessPart> access;
+  DescriptorShares shares;
+  std::unique_ptr<http::Door> local_door, remote_door;  // of the server, which their connections outlive
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> local_entry, remote_entry;
   std::unique_ptr<grpc::Server> server;
   std::unique_ptr<http::HttpServer> http;  // its handlers use all of the above
   DocumentCache documents;                 // writer thread
@@ -194,13 +207,7 @@ absl::Status Queen::Parts::Recover() {
 }
 
 absl::Status Queen::Parts::Serve() {
-  std::string socket = absl::StrCat(config.data, "/queen.sock");
-  if (socket.size() >= sizeof(sockaddr_un::sun_path)) {
-    return absl::InvalidArgumentError(absl::StrCat("the socket path ", socket, " has ", socket.size(),
-                                                   " bytes; Linux allows ", sizeof(sockaddr_un::sun_path) - 1,
-                                                   "\nnext: choose a shorter --data"));
-  }
-  address = absl::StrCat("unix:", socket);
+  RETURN_IF_ERROR(BindDoors());
   workers = std::make_unique<Workers>(kWorkerThreads, kWorkerQueue);
   fetch_workers = std::make_unique<Workers>(kFetchThreads, kFetchQueue);
   RETURN_IF_ERROR(PrepareAccess());
@@ -215,10 +222,15 @@ absl::Status Queen::Parts::Serve() {
   mailbox->Start();
 
   grpc::ServerBuilder builder;
-  int bound = 0;
-  builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &bound);
-  int port = 0;
-  if (!config.listen.empty()) builder.AddListeningPort(config.listen, PeerCredentials(), &port);
+  const auto from_fd = grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD;
+  local_entry =
+      builder.experimental().AddExternalConnectionAcceptor(from_fd, grpc::InsecureServerCredentials());
+  if (remote_door != nullptr) {
+    remote_entry = builder.experimental().AddExternalConnectionAcceptor(from_fd, PeerCredentials());
+    std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> guards;
+    guards.push_back(MakeCallGuard([this](const std::string& peer) { remote_door->Cut(peer); }));
+    builder.experimental().SetInterceptorCreators(std::move(guards));
+  }
   builder.SetMaxReceiveMessageSize(static_cast<int>(limits::kLogBatch + limits::kMiB));
   auto millis = [](auto d) { return static_cast<int>(std::chrono::milliseconds(d).count()); };
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, millis(limits::kKeepaliveTime));
@@ -226,19 +238,54 @@ absl::Status Queen::Parts::Serve() {
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                              millis(limits::kKeepaliveTime) / 2);
   builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, millis(kHandshakeDeadline));
-  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMetadata);
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, static_cast<int>(kMetadataOfACall));
+  // What one peer sends within one message or one block of fields is bounded by nothing else in this gRPC.
+  grpc::ResourceQuota memory("queen");
+  builder.SetResourceQuota(memory.Resize(GrpcMemory(config)));
+  // A message says how large it is only when it is not compressed.
+  for (grpc_compression_algorithm method : {GRPC_COMPRESS_DEFLATE, GRPC_COMPRESS_GZIP})
+    builder.SetCompressionAlgorithmSupportStatus(method, false);
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
   builder.RegisterService(hive_service->service());
   for (const auto& service : services) builder.RegisterService(service.get());
-  mode_t mask =
-      ::umask(0177);  // the socket is its owner's alone: its permissions are what authenticates people
   server = builder.BuildAndStart();
-  ::umask(mask);
-  if (server == nullptr) {
-    return absl::InternalError(absl::StrCat("cannot listen on ", socket, config.listen.empty() ? "" : " and ",
-                                            config.listen, "\nnext: check the permissions of ", config.data,
-                                            config.listen.empty() ? "" : ", and who has the port"));
+  if (server == nullptr) return absl::InternalError("gRPC does not start\nnext: look at its lines above");
+  RETURN_IF_ERROR(OpenDoors());
+  return remote_door == nullptr ? absl::OkStatus() : ServePeers();
+}
+
+absl::Status Queen::Parts::BindDoors() {
+  shares = ShareDescriptors();
+  address = absl::StrCat("unix:", config.data, "/queen.sock");
+  auto local = http::Door::Bind({"socket", address, shares.local, shares.local});
+  if (!local.ok()) {
+    return absl::Status(local.status().code(),
+                        absl::StrCat(local.status().message(), "\nnext: check the permissions of ",
+                                     config.data, ", or choose a shorter --data"));
   }
-  return config.listen.empty() ? absl::OkStatus() : ServePeers(static_cast<std::uint16_t>(port));
+  local_door = *std::move(local);
+  if (config.listen.empty()) return absl::OkStatus();
+  auto remote = http::Door::Bind({"grpc", config.listen, shares.remote, config.connections_per_address});
+  if (!remote.ok()) {
+    return absl::IsInvalidArgument(remote.status())
+               ? remote.status()
+               : absl::Status(remote.status().code(),
+                              absl::StrCat(remote.status().message(), "\nnext: see who has the port"));
+  }
+  remote_door = *std::move(remote);
+  return absl::OkStatus();
+}
+
+absl::Status Queen::Parts::OpenDoors() {
+  auto into = [](grpc::experimental::ExternalConnectionAcceptor& entry) {
+    return [&entry](UniqueFd socket) {
+      grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+      connection.fd = socket.Release();
+      entry.HandleNewConnection(&connection);
+    };
+  };
+  RETURN_IF_ERROR(local_door->Open(into(*local_entry)));
+  return remote_door == nullptr ? absl::OkStatus() : remote_door->Open(into(*remote_entry));
 }
 
 absl::Status Queen::Parts::PrepareAccess() {
@@ -262,7 +309,8 @@ std::shared_ptr<grpc::ServerCredentials> Queen::Parts::PeerCredentials() const {
   return credentials;
 }
 
-absl::Status Queen::Parts::ServePeers(std::uint16_t port) {
+absl::Status Queen::Parts::ServePeers() {
+  const std::uint16_t port = remote_door->port();
   absl::StrAppend(&address, ", grpc ", config.listen.substr(0, config.listen.rfind(':')), ":", port);
   if (config.http.empty()) return absl::OkStatus();
   http::Router router;
@@ -271,6 +319,7 @@ absl::Status Queen::Parts::ServePeers(std::uint16_t port) {
   server_config.listen = config.http;
   server_config.certificate = identity->certificate;
   server_config.key = identity->key;
+  server_config.connections = shares.http;
   ASSIGN_OR_RETURN(http, http::HttpServer::Create(std::move(server_config), std::move(router)));
   const std::string bound = http->bound();
   absl::StrAppend(&address, ", https ", bound);
@@ -299,6 +348,8 @@ Queen::~Queen() {
   Parts& parts = *parts_;
   absl::Status stops = absl::UnavailableError("the queen stops");
   parts.http.reset();
+  if (parts.local_door != nullptr) parts.local_door->Close();
+  if (parts.remote_door != nullptr) parts.remote_door->Close();
   if (parts.server != nullptr) {
     parts.hub->FailAll(stops);
     parts.hive_service->CloseAll(stops);

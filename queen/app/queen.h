@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <string>
 
@@ -7,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "common/base/clock.h"
 #include "common/base/limits.h"
+#include "queen/http/limits.h"
 
 namespace waggle::queen {
 
@@ -16,7 +18,9 @@ struct QueenConfig {
   bool serial_branches = true;  // runs of one branch go one after the other
   // For other hosts, "ADDRESS:PORT" each; "" = none. Where peers work and where they enrol.
   std::string listen, http;
-  std::string public_name;  // what others call her host; "" = the host's name
+  std::size_t connections_per_address = http::kConnectionsPerAddress;  // to the former
+  std::size_t grpc_memory_mib = 0;  // for what arrives over gRPC; 0 = a quarter of the host's
+  std::string public_name;          // what others call her host; "" = the host's name
   std::chrono::seconds peer_certificate = std::chrono::hours(720);  // its validity
 };
 

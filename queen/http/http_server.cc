@@ -77,6 +77,7 @@ bool IsPassing(int error) {
 struct HttpServer::Impl {
   Impl(Config config, Router router, Tls tls)
       : waits(config.waits),
+        most(config.connections),
         router(std::move(router)),
         strand(asio::make_strand(io)),
         acceptor(strand),
@@ -94,9 +95,10 @@ struct HttpServer::Impl {
   std::vector<std::shared_ptr<Connection>> Open();
 
   const Waits waits;
+  const std::size_t most;
   const Router router;
-  Tally tally;
-  Admission admission{kConnections, kConnectionsPerAddress};
+  Tally tally{"http"};
+  Admission admission{most, kConnectionsPerAddress};
   const std::shared_ptr<AnswerGate> gate = std::make_shared<AnswerGate>();
   std::string bound;
 
@@ -168,9 +170,8 @@ void HttpServer::Impl::Admit(UniqueFd socket, const tcp::endpoint& endpoint) {
   Admission::Ticket ticket = admission.Take(peer);
   if (ticket.place == nullptr) {
     const bool address = ticket.full == Admission::Full::kAddress;
-    tally.Count(
-        address ? Refused::kAddressFull : Refused::kServerFull, peer,
-        address ? absl::StrCat("it has ", kConnectionsPerAddress) : absl::StrCat("it has ", kConnections));
+    tally.Count(address ? Refused::kAddressFull : Refused::kServerFull, peer,
+                address ? absl::StrCat("it has ", kConnectionsPerAddress) : absl::StrCat("it has ", most));
     return;
   }
   absl::MutexLock lock(&mutex);
@@ -179,7 +180,7 @@ void HttpServer::Impl::Admit(UniqueFd socket, const tcp::endpoint& endpoint) {
                      peer, std::move(ticket.place));
   if (connection == nullptr) return tally.Count(Refused::kNoDescriptors, peer, "no room for its TLS state");
   // Swept when as many again have come: each connection pays for a constant part of a sweep.
-  if (connections.size() >= 2 * kConnections)
+  if (connections.size() >= 2 * most)
     std::erase_if(connections, [](const auto& each) { return each.expired(); });
   connections.push_back(connection);
   connection->Start();

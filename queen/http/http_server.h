@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -24,6 +25,7 @@ class HttpServer {
     std::string certificate;  // PEM: the server's certificate, then those above it, all of which are sent
     std::string key;          // PEM, without a passphrase
     int threads = 1;          // ≥ 1
+    std::size_t connections = kConnections;  // at most, in all
     Waits waits;
   };
 

@@ -20,9 +20,10 @@ inline constexpr std::size_t kBodyBytes = 64 * limits::kKiB;  // 413, where a ro
                                                               // certificate request has 2 KiB
 inline constexpr int kRequestsPerConnection = 100;  // then it is closed: nobody keeps a place for ever
 
-// Connections. Beyond them a new one is closed at once, before any TLS work is done for it.
+// Connections, here and at the door of the gRPC port. Beyond them a new one is closed at once, before any TLS
+// work is done for it.
 inline constexpr std::size_t kConnectionsPerAddress = 64;  // as many as architecture.md section 8 grants
-inline constexpr std::size_t kConnections = 1024;  // in all; at about 100 KiB each with their TLS state
+inline constexpr std::size_t kConnections = 1024;  // in all, here; at about 100 KiB each with their TLS state
 
 // A connection that is closed after a refusal is read on for so many bytes: closing with unread input resets
 // it, and the client would lose the answer that tells why.

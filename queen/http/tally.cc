@@ -39,7 +39,7 @@ void Tally::Count(Refused kind, std::string_view peer, std::string_view detail) 
   }
   const std::string more =
       untold > 0 ? " (" + std::to_string(untold) + " more since the last such line)" : "";
-  spdlog::warn("http: {}, from {}: {}{}", kWords[index], peer, detail, more);
+  spdlog::warn("{}: {}, from {}: {}{}", port_, kWords[index], peer, detail, more);
 }
 
 std::uint64_t Tally::count(Refused kind) const {

@@ -24,7 +24,8 @@ std::optional<RecordView> FirstOfAnother(std::string_view raw, Epoch epoch) {
 
 }  // namespace
 
-WatchHub::WatchHub(StoreReader& store, LogStore& logs, int threads) : store_(store), logs_(logs) {
+WatchHub::WatchHub(StoreReader& store, LogStore& logs, int threads, Duration patience)
+    : store_(store), logs_(logs), patience_(patience) {
   for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { PumpLoop(); });
 }
 
@@ -48,7 +49,7 @@ absl::StatusOr<WatcherId> WatchHub::Add(const WatchStart& start, std::shared_ptr
   watcher->sink = std::move(sink);
   watcher->sink->Started(watcher->id);
   watcher->last_sent = start.after_seq;
-  watcher->heartbeat_due = BootClock::now() + limits::kWatchHeartbeat;
+  watcher->heartbeat_due = BootClock::now() + std::min<Duration>(limits::kWatchHeartbeat, patience_);
   watchers_[watcher->id] = watcher;
   by_job_[start.job].insert(watcher->id);
   heartbeats_.emplace(watcher->heartbeat_due, watcher->id);
@@ -138,7 +139,7 @@ void WatchHub::PumpLoop() {
   for (;;) {
     WatcherPtr watcher;
     JobRow job;
-    bool have_job = false, job_changed = false, heartbeat = false;
+    bool have_job = false, job_changed = false, heartbeat = false, stuck = false;
     {
       absl::MutexLock lock(&mutex_);
       auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_ || !turns_.empty(); };
@@ -151,23 +152,33 @@ void WatchHub::PumpLoop() {
         turns_.pop_front();
       } else if (!heartbeats_.empty() && heartbeats_.begin()->first <= BootClock::now()) {
         watcher = watchers_.at(heartbeats_.begin()->second);
+        const Time now = BootClock::now();
+        stuck = watcher->busy && now - watcher->busy_since >= patience_;
         heartbeat = !watcher->busy && !watcher->queued;
         heartbeats_.erase(heartbeats_.begin());
-        watcher->heartbeat_due = BootClock::now() + limits::kWatchHeartbeat;
+        watcher->heartbeat_due = now + limits::kWatchHeartbeat;
+        if (watcher->busy)
+          watcher->heartbeat_due = std::min(watcher->heartbeat_due, watcher->busy_since + patience_);
         heartbeats_.emplace(watcher->heartbeat_due, watcher->id);
-        if (!heartbeat) continue;  // its message in the making proves life as well
+        if (stuck) Drop(watcher);
+        if (!stuck && !heartbeat) continue;  // its message in the making proves life as well
       } else {
         continue;
       }
       watcher->queued = false;
-      if (watcher->removed) continue;
+      if (watcher->removed && !stuck) continue;
       watcher->busy = true;
+      watcher->busy_since = BootClock::now();
       watcher->woken = false;
       if (watcher->job) {
         job = *watcher->job;
         have_job = true;
         job_changed = std::exchange(watcher->job_changed, false);
       }
+    }
+    if (stuck) {
+      watcher->sink->Cut(absl::DeadlineExceededError("nothing was read for too long"));
+      continue;
     }
     if (heartbeat) {
       watcher->sink->SendHeartbeat();
@@ -193,7 +204,7 @@ void WatchHub::PumpLoop() {
       if (watcher->woken) Wake(watcher);  // something came while it looked
     } else if (!watcher->removed) {
       heartbeats_.erase({watcher->heartbeat_due, watcher->id});
-      watcher->heartbeat_due = BootClock::now() + limits::kWatchHeartbeat;
+      watcher->heartbeat_due = BootClock::now() + std::min<Duration>(limits::kWatchHeartbeat, patience_);
       heartbeats_.emplace(watcher->heartbeat_due, watcher->id);
     }
   }

@@ -53,14 +53,18 @@ class WatchSink {
   virtual void SendHeartbeat() = 0;
   virtual void SendEnd(const JobRow& job, Epoch epoch, Seq seq) = 0;  // the last call
   virtual void Fail(absl::Status status) = 0;                         // or this
+  // Or this: the message under way is not waited for. May come while another call runs.
+  virtual void Cut(absl::Status status) = 0;
 };
 
 // Serves every watcher from the log files by its own cursor. Two pump threads take turns over watchers that
 // have something to read and whose last message is gone; a watcher that does not read costs nothing but its
-// entry.
+// entry, and is cut off after a while: it comes again with the cursor of what it has read.
 class WatchHub {
  public:
-  WatchHub(StoreReader& store, LogStore& logs, int threads);
+  static constexpr Duration kPatience = std::chrono::seconds(60);  // with one message under way
+
+  WatchHub(StoreReader& store, LogStore& logs, int threads, Duration patience = kPatience);
   ~WatchHub();  // REQUIRES: no sink is needed any more; pending watchers are dropped without a word
 
   // ResourceExhausted above limits::kWatchers.
@@ -81,7 +85,7 @@ class WatchHub {
     std::optional<JobRow> job;
     bool job_changed = false, woken = false, busy = false, queued = false, removed = false;
     Epoch listening;  // indexed in by_epoch_
-    Time heartbeat_due{};
+    Time heartbeat_due{}, busy_since{};
     // Of the pump thread that has it.
     Epoch epoch;
     std::uint32_t attempt = 0;
@@ -109,6 +113,7 @@ class WatchHub {
 
   StoreReader& store_;
   LogStore& logs_;
+  const Duration patience_;
   absl::Mutex mutex_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::uint64_t next_id_ ABSL_GUARDED_BY(mutex_) = 0;

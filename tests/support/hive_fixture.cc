@@ -106,6 +106,10 @@ Child HiveFixture::Start(Words argv, const std::string& cwd, bool nobody) {
 void HiveFixture::StartQueen(const Words& flags) {
   Words argv = {Binary("queen"), "serve", "--data", QueenData()};
   argv.insert(argv.end(), flags.begin(), flags.end());
+  if (queen_files_ > 0) {
+    const std::string limited = "ulimit -n " + std::to_string(queen_files_) + " && exec \"$0\" \"$@\"";
+    argv.insert(argv.begin(), {"/bin/sh", "-c", limited});
+  }
   queens_.push_back(Start(argv));
   Child& queen = queens_.back();
   const bool ready = Eventually([&] { return Connects(QueenData() + "/queen.sock") || !queen.Running(); });

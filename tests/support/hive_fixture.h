@@ -35,6 +35,8 @@ class HiveFixture : public ::testing::Test {
   HiveFixture();
   void TearDown() override;
 
+  // The limit of open files of queens started from now on; 0: that of the test.
+  int queen_files_ = 0;
   // Queen. StartQueen returns when she answers; StopQueen asks her to end and expects that she does so
   // cleanly.
   void StartQueen(const Words& flags = {});

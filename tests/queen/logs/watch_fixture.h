@@ -105,10 +105,18 @@ class FakeSink : public WatchSink {
     End("fail");
   }
 
+  void Cut(absl::Status status) override {
+    {
+      absl::MutexLock lock(&mutex_);
+      failure_ = std::move(status);
+    }
+    End("cut");
+  }
+
   // Runs inside the last call.
   void DuringEnd(std::function<void()> action) { during_end_ = std::move(action); }
 
-  // "end STATE EPOCH:SEQ" or "fail".
+  // "end STATE EPOCH:SEQ", "fail" or "cut".
   std::string Ending() {
     absl::MutexLock lock(&mutex_);
     auto over = [this] { return !ending_.empty(); };

@@ -192,6 +192,24 @@ TEST_F(WatchTest, ALeavingWatcherHoldsNobodyUp) {
   for (auto& sink : leaving) EXPECT_FALSE(sink->ended());
 }
 
+TEST_F(WatchTest, AWatcherThatReadsNothingIsCutAndComesAgainWithItsCursor) {
+  hub_ = std::make_unique<WatchHub>(store_, *logs_, 2, std::chrono::milliseconds(200));
+  AttemptBegins(Epoch(7), 1);
+  const std::string all = LongLog();
+  auto stuck = Watch({.follow = true}, /*slow=*/true);
+  auto healthy = Follow();
+  EXPECT_EQ(stuck->Ending(), "cut");
+  EXPECT_EQ(stuck->calls(), 1) << "the first message was never taken";
+  stuck->Done();
+  EXPECT_TRUE(healthy->WaitForBytes(Epoch(7), all.size()));
+  EXPECT_FALSE(healthy->ended()) << "to have nothing to say is not to be stuck";
+  auto again = Watch({.after_epoch = Epoch(7), .after_seq = Seq(3), .follow = true});
+  JobEnds(JobState::kPassed);
+  EXPECT_EQ(again->Ending(), healthy->Ending());
+  EXPECT_TRUE(healthy->Raw() == all);
+  EXPECT_EQ(again->LinesOf().begin()->first, Seq(4));
+}
+
 TEST_F(WatchTest, FailAllTellsEverybodyOnce) {
   Publish();
   auto one = Follow(), two = Follow();
