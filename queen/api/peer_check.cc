@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "common/base/status_macros.h"
 #include "common/tls/certificate.h"
 
 namespace waggle::queen {
@@ -34,13 +35,13 @@ class PeerCheck : public grpc::AuthMetadataProcessor {
 
   grpc::Status Process(const InputMetadata& metadata, grpc::AuthContext* context, OutputMetadata*,
                        OutputMetadata*) override {
-    // The handshake has checked who issued it and that its holder has the key.
-    absl::StatusOr<tls::Certificate> certificate = CertificateOf(*context);
-    if (!certificate.ok()) return Refuse("the client certificate cannot be read");
-    std::optional<PeerRow> peer = book_->Find(certificate->key_id());
+    // The handshake has checked who issued its certificate and that its holder has the key.
+    absl::StatusOr<std::string> key = KeyOf(*context);
+    if (!key.ok()) return Refuse("the client certificate cannot be read");
+    std::optional<PeerRow> peer = book_->Find(*key);
     if (!peer) {
       return Refuse(
-          absl::StrCat("the certificate of ", certificate->common_name(),
+          absl::StrCat("the certificate of ", NameOf(*context),
                        " was revoked, or the queen does not know it\nnext: enrol with a new invitation"));
     }
     auto path = metadata.find(":path");
@@ -51,23 +52,35 @@ class PeerCheck : public grpc::AuthMetadataProcessor {
       return Refuse(for_drones ? "this certificate is a person's; drones have their own"
                                : "this certificate is a drone's; people log in with their own");
     }
-    Mark(*context, *peer);
+    MarkName(*context, peer->name);
     return grpc::Status::OK;
   }
 
  private:
-  absl::StatusOr<tls::Certificate> CertificateOf(const grpc::AuthContext& context) {
+  // What is added to the context is there for all calls of the connection, and gRPC neither locks it nor
+  // replaces what is there: each property is added once, under our lock, before a call that reads it
+  // (CallerOf) goes on.
+
+  // Of the certificate: read at the connection's first call, for that is most of what a refusal costs.
+  absl::StatusOr<std::string> KeyOf(grpc::AuthContext& context) {
     absl::MutexLock lock(&mutex_);
-    return tls::Certificate::FromPem(First(context, kCertificate));
+    std::string key = First(context, kKey);
+    if (!key.empty()) return key;
+    ASSIGN_OR_RETURN(const tls::Certificate certificate,
+                     tls::Certificate::FromPem(First(context, kCertificate)));
+    context.AddProperty(kKey, certificate.key_id());
+    return certificate.key_id();
   }
 
-  // For CallerOf. The context is the connection's, and gRPC neither locks it nor replaces what is there: it
-  // is written once, before the connection's first call goes on, and only read from then on.
-  void Mark(grpc::AuthContext& context, const PeerRow& peer) {
+  void MarkName(grpc::AuthContext& context, const std::string& name) {
     absl::MutexLock lock(&mutex_);
-    if (!First(context, kKey).empty()) return;
-    context.AddProperty(kKey, peer.key);
-    context.AddProperty(kName, peer.name);
+    if (First(context, kName).empty()) context.AddProperty(kName, name);
+  }
+
+  // What it calls itself, for a refusal.
+  std::string NameOf(const grpc::AuthContext& context) {
+    absl::MutexLock lock(&mutex_);
+    return First(context, GRPC_X509_CN_PROPERTY_NAME);
   }
 
   absl::Mutex mutex_;

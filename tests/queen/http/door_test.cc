@@ -7,8 +7,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <set>
-
 #include "absl/strings/str_cat.h"
 #include "queen/http/door.h"
 #include "tests/support/child.h"
