@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "tests/support/tls_peer.h"
 
@@ -103,6 +104,8 @@ struct Http2Peer::Impl {
   std::int64_t connection_room = 65535, initial_room = 65535;
   std::map<std::uint32_t, std::int64_t> given;  // by WINDOW_UPDATE of a stream, less what was sent on it
 
+  std::set<std::uint32_t> over;  // streams the server has ended
+
   // Takes in what was heard of windows. The answers to pings.
   std::string CountRoom() {
     std::string answers;
@@ -110,6 +113,8 @@ struct Http2Peer::Impl {
       counted += kFrameHead + frame.payload.size();
       if (frame.type == http2::kWindow)
         (frame.stream == 0 ? connection_room : given[frame.stream]) += Big(frame.payload);
+      if (frame.type == http2::kReset || (frame.type == http2::kHeaders && (frame.flags & http2::kEndStream)))
+        over.insert(frame.stream);
       if (frame.type == http2::kPing && frame.flags == 0)
         answers += http2::Bytes(http2::kPing, http2::kAck, 0, frame.payload);
       if (frame.type != http2::kSettings) continue;
@@ -235,7 +240,7 @@ bool Http2Peer::SendData(std::uint32_t stream, std::string_view bytes, std::uint
   const auto end = Clock::now() + kPatience;
   do {
     impl_->Listen();
-    if (!Send(impl_->CountRoom())) return false;
+    if (!Send(impl_->CountRoom()) || impl_->over.count(stream) != 0) return false;
     const std::int64_t room = std::min(impl_->connection_room, impl_->initial_room + impl_->given[stream]);
     const std::size_t size = std::min(bytes.size(), kMostInFrame);
     if (room < static_cast<std::int64_t>(size)) {
