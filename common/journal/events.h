@@ -49,6 +49,8 @@ struct Gap {
   std::string reason;
 };
 
+inline constexpr std::uint32_t kNobodyCounted = 0xFFFF'FFFF;
+
 // What ended an attempt, its whole truth in one record.
 struct Final {
   Seq last;              // its own sequence number
@@ -60,7 +62,7 @@ struct Final {
   Reason reason = Reason::kNone;  // kNone: the commands decided
   std::string detail;             // one sentence for people when reason is set
   std::string failed_step;        // "test/unit" of the first failed command
-  // Receipt of the process tree.
+  // Receipt of the process tree. Left: they outlived KILL; kNobodyCounted in a final that no shim wrote.
   std::uint32_t processes_left = 0, processes_killed = 0;
   std::uint64_t user_micros = 0, system_micros = 0, max_rss_kib = 0;
   std::uint64_t kill_nanos = 0;  // from the first signal of the end to the empty tree

@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "common/process/tree.h"
 
 namespace waggle::shim {
@@ -32,7 +34,7 @@ void ProcessTree::Reap(Time now) {
     break;
   }
   if (empty_ && ending()) {
-    took_ += now - began_;
+    took_ += std::max<Duration>(now - began_, 1ns);  // there was something to end, however quickly it went
     stage_ = Stage::kNone;
   }
 }

@@ -27,6 +27,16 @@ std::string Text(std::string_view said) {
 
 }  // namespace
 
+namespace {
+
+void ToProto(const Receipt& row, v1::Receipt* receipt) {
+  receipt->set_processes_left(static_cast<std::uint32_t>(row.left));
+  receipt->set_processes_killed(row.killed);
+  receipt->set_kill_ms(row.took_ms);
+}
+
+}  // namespace
+
 void ToProto(const JobRow& row, v1::Job* job) {
   job->set_id(row.id.value());
   job->set_run(row.run.value());
@@ -53,6 +63,7 @@ void ToProto(const JobRow& row, v1::Job* job) {
   job->set_cancel_requested(row.cancel_requested);
   job->set_canceled_by(Line(row.canceled_by));
   job->set_drone(Line(row.drone_name));
+  if (row.receipt.left >= 0) ToProto(row.receipt, job->mutable_receipt());
 }
 
 void ToProto(const AttemptRow& row, v1::Attempt* attempt) {
@@ -71,6 +82,7 @@ void ToProto(const AttemptRow& row, v1::Attempt* attempt) {
   attempt->set_last_seq(row.last_seq);
   attempt->set_failed_code(row.failed_code);
   attempt->set_failed_step(Line(row.failed_step));
+  if (row.receipt.left >= 0) ToProto(row.receipt, attempt->mutable_receipt());
 }
 
 void ToProto(const DroneView& view, v1::Drone* drone) {

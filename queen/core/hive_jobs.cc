@@ -1,5 +1,6 @@
 // Jobs and attempts: submit, queue, assign, give up, verdict, cancel.
 #include <algorithm>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/planted.h"
@@ -27,6 +28,15 @@ constexpr std::size_t kStepBytes = 2 * limits::kNameBytes;  // "phase/name"
 // Its deploy phase may have begun.
 bool MustNotRepeat(const AttemptRow& attempt) {
   return attempt.granted && !planted::Is(planted::kDeployRepeated);
+}
+
+Receipt ReceiptOf(const journal::Final& final) {
+  if (final.processes_left == journal::kNobodyCounted) return {};
+  constexpr std::uint32_t kMost = std::numeric_limits<std::int32_t>::max();
+  return {.left = static_cast<std::int32_t>(std::min(final.processes_left, kMost)),
+          .killed = final.processes_killed,
+          .took_ms =
+              static_cast<std::int64_t>(final.kill_nanos / 1'000'000 + (final.kill_nanos % 1'000'000 != 0))};
 }
 
 JobState VerdictOf(const journal::Final& final) {
@@ -294,6 +304,7 @@ void Hive::On(const event::LogComplete& e) {
   attempt.row.last_seq = e.last_seq;
   attempt.row.failed_code = e.final.failed_code;
   attempt.row.failed_step = Presentable(e.final.failed_step, kStepBytes);
+  attempt.row.receipt = ReceiptOf(e.final);
   auto job_at = jobs_.find(attempt.row.job);
   bool current = job_at != jobs_.end() &&
                  (job_at->second.attempt == e.epoch || planted::Is(planted::kOldAttemptDecides));
@@ -311,6 +322,7 @@ void Hive::On(const event::LogComplete& e) {
     attempt.row.deploy_code = job.deploy_code = e.final.deploy_code;
     job.failed_code = e.final.failed_code;
     job.failed_step = attempt.row.failed_step;
+    job.receipt = attempt.row.receipt;
     job.duration_ms = std::chrono::duration_cast<std::chrono::milliseconds>(e.duration).count();
     TakeTimes(attempt, 0, e.final.started, e.final.finished);
     FinishAttempt(attempt, state, reason, detail);

@@ -18,6 +18,13 @@ struct JobTimes {
   WallMillis created = 0, queued = 0, received = 0, started = 0, finished = 0;
 };
 
+// How the process tree of an attempt ended, as its shim counted.
+struct Receipt {
+  std::int32_t left = -1;    // processes that outlived KILL; -1 = nobody counted
+  std::uint32_t killed = 0;  // that had to be killed
+  std::int64_t took_ms = 0;  // from the first signal to the empty tree; 0 = there was nothing to end
+};
+
 struct JobRow {
   JobId id;
   RunId run;  // none: submitted as a document
@@ -42,6 +49,7 @@ struct JobRow {
   bool cancel_requested = false;
   bool cancel_now = false;
   std::string canceled_by, cancel_reason;
+  Receipt receipt;  // of the attempt that decided
 };
 
 struct AttemptRow {
@@ -60,6 +68,7 @@ struct AttemptRow {
   std::int32_t test_code = -1, deploy_code = -1, failed_code = 0;
   std::string failed_step;
   std::uint64_t last_seq = 0;
+  Receipt receipt;
 };
 
 struct DroneRow {

@@ -208,6 +208,7 @@ void LogShard::WriteSeal(OpenedLog& log) {
   final.detail = Shortened(seal.detail);
   final.test_code = seal.test_code;
   final.deploy_code = seal.deploy_code;
+  final.processes_left = journal::kNobodyCounted;
   journal::EncodeRecord(header, journal::Encode(final), &raw);
   absl::Status written = Write(log, raw, header.seq);
   if (absl::IsResourceExhausted(written)) {

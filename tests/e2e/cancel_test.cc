@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <cstdlib>
+#include <iostream>
 
 #include "tests/support/hive_fixture.h"
 
@@ -10,6 +11,7 @@ namespace waggle::test {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
 using ::testing::StartsWith;
 
 class Cancel : public HiveFixture {
@@ -75,7 +77,11 @@ TEST_F(Cancel, NowKillsTheWholeTreeAndKeepsTheOutput) {
 
   const Outcome outcome = CancelJob(job, {"--now"});
   EXPECT_EQ(outcome.code, 0) << outcome;
-  EXPECT_EQ(outcome.out, "1 job: cancel requested, it is killed at once\n");
+  EXPECT_THAT(
+      outcome.out,
+      MatchesRegex("1 job: cancel requested, it is killed at once\n"
+                   "1 job: cleanup ran\n"
+                   "⊘ 1 job canceled by a local user · 0 processes left after [0-9.]+ s, [4-9] killed\n"));
   const Outcome end = watch.Finish(10s);
   EXPECT_EQ(end.code, 120) << end;
   EXPECT_EQ(end.out, "before\nready\ncleaned up\n");
@@ -83,7 +89,11 @@ TEST_F(Cancel, NowKillsTheWholeTreeAndKeepsTheOutput) {
   EXPECT_TRUE(Eventually([&] { return JobProcesses("bee").empty(); }));
   const Json facts = WaitForState(job, "canceled");
   EXPECT_EQ(facts["reason"], "canceled");
-  EXPECT_EQ(facts["attempts"].size(), 1u);
+  ASSERT_EQ(facts["attempts"].size(), 1u);
+  EXPECT_EQ(facts["receipt"]["processes_left"], 0);
+  EXPECT_GE(facts["receipt"]["processes_killed"], 3);
+  EXPECT_EQ(facts["receipt"], facts["attempts"][0]["receipt"]);
+  EXPECT_THAT(end.err, HasSubstr(" · 0 processes left after "));
   EXPECT_EQ(Raw(job), "before\nready\ncleaned up\n");
   ExpectVerified(job);
   WaitForState(Submit(TestJob({"true"})), "passed");  // the slot is free
@@ -95,7 +105,9 @@ TEST_F(Cancel, AJobMayEndItselfWhenItIsInterrupted) {
   Child watch = StartWaggle({"watch", std::to_string(job)});
   ASSERT_TRUE(Eventually([&] { return watch.Out() == "ready\n"; }));
   const Outcome outcome = CancelJob(job);
-  EXPECT_EQ(outcome.out, "1 job: cancel requested, it is interrupted, then terminated, then killed\n");
+  EXPECT_THAT(outcome.out,
+              MatchesRegex("1 job: cancel requested, it is interrupted, then terminated, then killed\n"
+                           "⊘ 1 job canceled by a local user · 0 processes left after [0-9.]+ s\n"));
   const Outcome end = watch.Finish(8s);  // before the next step of the escalation
   EXPECT_EQ(end.code, 120) << end;
   EXPECT_EQ(end.out, "ready\ninterrupted\n");
@@ -105,8 +117,8 @@ TEST_F(Cancel, AJobMayEndItselfWhenItIsInterrupted) {
 TEST_F(Cancel, NowHurriesAnEarlierCancelAndRepeatsAreHarmless) {
   const std::uint64_t job = Submit(TestJob({Stubborn()}));
   ASSERT_TRUE(Eventually([&] { return StateOf(job) == "started" && Raw(job) == "before\nready\n"; }));
-  EXPECT_EQ(CancelJob(job).code, 0);
-  EXPECT_EQ(CancelJob(job).code, 0);
+  EXPECT_EQ(CancelJob(job, {"--no-wait"}).code, 0);
+  EXPECT_EQ(CancelJob(job, {"--no-wait"}).code, 0);
   EXPECT_EQ(Show(job)["cancel_requested"], true);
   EXPECT_TRUE(IsAlive(Pid("orphan")));
   EXPECT_EQ(CancelJob(job, {"--now"}).code, 0);
@@ -126,6 +138,34 @@ TEST_F(Cancel, FinishedAndUnknownJobsAreClearErrors) {
   const Outcome unknown = CancelJob(77);
   EXPECT_EQ(unknown.code, 3) << unknown;
   EXPECT_EQ(CancelJob(job, {"--now"}).code, 1);
+}
+
+// Asked for before, while and after the drone takes the job, starts it and ends it.
+TEST_F(Cancel, RacesWithTheStartAndTheEnd) {
+  int canceled = 0, passed = 0;
+  for (int i = 0; i < 48; ++i) {
+    const std::string file = temp_ / ("race" + std::to_string(i));
+    const std::uint64_t job = Submit(TestJob(
+        {"echo begun >> " + file + "; sleep 0.0" + std::to_string(i % 8) + "\necho done >> " + file}));
+    const Outcome outcome = CancelJob(job, {"--now"});
+    const Json facts = Show(job);
+    if (facts["state"] == "canceled") {
+      ++canceled;
+      EXPECT_EQ(outcome.code, 0) << outcome;
+      EXPECT_THAT(outcome.out, HasSubstr("canceled by a local user"));
+      EXPECT_EQ(facts.contains("receipt") ? facts["receipt"]["processes_left"].get<int>() : 0, 0);
+    } else {
+      ++passed;
+      EXPECT_EQ(facts["state"], "passed");
+      EXPECT_EQ(ReadText(file), "begun\ndone\n");
+    }
+    EXPECT_LE(facts["attempts"].size(), 1u);
+    EXPECT_EQ(CancelJob(job).code, 1);  // it has ended, and that does not change
+    EXPECT_EQ(StateOf(job), facts["state"]);
+  }
+  EXPECT_GT(canceled, 0);
+  std::cout << canceled << " canceled, " << passed << " passed\n";
+  EXPECT_TRUE(Eventually([&] { return JobProcesses("bee").empty(); }));
 }
 
 TEST_F(Cancel, WholeRunIsCanceled) {

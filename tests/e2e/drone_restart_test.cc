@@ -161,7 +161,7 @@ TEST_F(DroneRestart, CancelWhileTheDroneIsAwayIsToldWhenItComesBack) {
   const std::uint64_t job = Submit(TestJob({"trap '' INT TERM; echo ready; while :; do sleep 0.1; done"}));
   ASSERT_TRUE(Eventually([&] { return StateOf(job) == "started" && Raw(job) == "ready\n"; }));
   KillDrone("bee");
-  EXPECT_EQ(Waggle({"cancel", "1", "--reason", "wrong branch", "--now"}).code, 0);
+  EXPECT_EQ(Waggle({"cancel", "1", "--reason", "wrong branch", "--now", "--no-wait"}).code, 0);
   EXPECT_EQ(StateOf(job), "started");
   StartDrone("bee");
   const Json facts = WaitForState(job, "canceled", 8s);  // it is not asked politely first

@@ -126,7 +126,7 @@ TEST_F(QueenRestart, FinishedJobsStayAsTheyWere) {
 TEST_F(QueenRestart, CancelThatWasAskedForIsNotForgotten) {
   const std::uint64_t job = Submit(TestJob({"trap '' INT TERM; echo ready; while :; do sleep 0.1; done"}));
   ASSERT_TRUE(Eventually([&] { return StateOf(job) == "started" && Raw(job) == "ready\n"; }));
-  EXPECT_EQ(Waggle({"cancel", std::to_string(job)}).code, 0);
+  EXPECT_EQ(Waggle({"cancel", std::to_string(job), "--no-wait"}).code, 0);
   KillQueen();
   StartQueen();
   EXPECT_EQ(Show(job)["cancel_requested"], true);

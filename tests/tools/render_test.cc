@@ -29,6 +29,29 @@ TEST(RenderTest, EveryStateSaysWhy) {
   EXPECT_EQ(Verdict(Failed(12, "unit", 2), Style()), "XX 12 unit failed test/unit exit 2");
 }
 
+TEST(RenderTest, AnEndedJobHasTheReceiptOfItsProcesses) {
+  v1::Job canceled = MakeJob(12, "unit", v1::CANCELED);
+  canceled.set_canceled_by("anna");
+  canceled.mutable_receipt();
+  EXPECT_EQ(Verdict(canceled, kPlain), "⊘ 12 unit canceled by anna · 0 processes left");
+  canceled.mutable_receipt()->set_kill_ms(6100);
+  EXPECT_EQ(Verdict(canceled, kPlain), "⊘ 12 unit canceled by anna · 0 processes left after 6.10 s");
+  canceled.mutable_receipt()->set_processes_killed(2);
+  EXPECT_EQ(Verdict(canceled, kPlain),
+            "⊘ 12 unit canceled by anna · 0 processes left after 6.10 s, 2 killed");
+  EXPECT_THAT(JobFacts(canceled, {}, 1, 0, kPlain),
+              HasSubstr("processes  0 processes left after 6.10 s, 2 killed\n"));
+  EXPECT_EQ(ToJson(canceled)["receipt"]["processes_killed"], 2);
+
+  v1::Job passed = Passed(13, "unit");
+  *passed.mutable_receipt() = canceled.receipt();
+  EXPECT_EQ(Verdict(passed, kPlain), "✓ 13 unit passed 0:41");
+  passed.mutable_receipt()->set_processes_left(3);  // must not be, and is said of whatever ended
+  EXPECT_EQ(Verdict(passed, kPlain),
+            "✓ 13 unit passed 0:41 · WARNING: 3 of its processes could not be killed, look at bee-1");
+  EXPECT_EQ(Receipt(MakeJob(14, "unit", v1::STARTED)), "");
+}
+
 TEST(RenderTest, AnUnknownStateFromANewerQueenIsNotAVerdict) {
   v1::Job job = MakeJob(1, "x", 77);
   EXPECT_FALSE(IsTerminal(StateOf(job)));

@@ -83,7 +83,7 @@ TEST_F(WaggleListTest, ShowHasFactsAndCommands) {
 
 TEST_F(WaggleListTest, Cancel) {
   queen_.PutJob(MakeJob(12, "unit", v1::STARTED));
-  Exit exit = Run({"cancel", "12", "--reason", "wrong branch", "--now"});
+  Exit exit = Run({"cancel", "12", "--reason", "wrong branch", "--now", "--no-wait"});
   EXPECT_EQ(exit.code, 0);
   EXPECT_EQ(exit.out, "12 unit: cancel requested, it is killed at once\n");
   EXPECT_EQ(queen_.last_cancel().reason(), "wrong branch");
@@ -96,13 +96,40 @@ TEST_F(WaggleListTest, Cancel) {
   EXPECT_EQ(Run({"cancel", "14"}).code, 3);
 }
 
+TEST_F(WaggleListTest, CancelWaitsForTheEndAndTellsIt) {
+  v1::Job job = MakeJob(12, "unit", v1::STARTED);
+  queen_.PutJob(job);
+  v1::WatchEvent cleanup;
+  v1::Fragment* fragment = cleanup.mutable_batch()->add_fragments();
+  cleanup.mutable_batch()->set_epoch(7);
+  fragment->set_seq(9);
+  fragment->set_kind(v1::Fragment::PHASE);
+  fragment->mutable_phase_record()->set_phase(v1::CLEANUP);
+  fragment->mutable_phase_record()->set_end(true);
+  job.set_state(v1::CANCELED);
+  job.set_canceled_by("anna");
+  job.mutable_receipt()->set_kill_ms(6100);
+  queen_.ScriptWatch(12, {cleanup, End(job)});
+  Exit exit = Run({"cancel", "12"});
+  EXPECT_EQ(exit.code, 0) << exit.err;
+  EXPECT_EQ(exit.out,
+            "12 unit: cancel requested, it is interrupted, then terminated, then killed\n"
+            "12 unit: cleanup ran\n"
+            "⊘ 12 unit canceled by anna · 0 processes left after 6.10 s\n");
+  EXPECT_EQ(queen_.watches().back().from_line(), ~0ull);  // nothing of what it printed before
+  EXPECT_EQ(Json::parse(Run({"cancel", "12", "-o", "json"}).out)["state"], "canceled");
+  job.mutable_receipt()->set_processes_left(1);
+  queen_.ScriptWatch(12, {End(job)});
+  EXPECT_EQ(Run({"cancel", "12"}).code, 1);
+}
+
 TEST_F(WaggleListTest, CancelARunStopsWhatStillRuns) {
   v1::Job running = MakeJob(12, "unit", v1::STARTED), done = Passed(13, "lint");
   running.set_run(5);
   done.set_run(5);
   queen_.PutJob(running);
   queen_.PutJob(done);
-  Exit exit = Run({"cancel", "r5"});
+  Exit exit = Run({"cancel", "r5", "--no-wait"});
   EXPECT_EQ(exit.code, 0) << exit.err;
   EXPECT_EQ(queen_.last_cancel().id(), 12u);
   EXPECT_EQ(Run({"cancel", "r6"}).code, 3);

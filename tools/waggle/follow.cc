@@ -88,8 +88,11 @@ std::string Summary(std::uint64_t run, const std::vector<v1::Job>& jobs, const S
 }  // namespace
 
 void DetachOnInterrupt(const std::string& what, const std::string& cancel) {
-  g_interrupt_text =
-      new std::string(absl::StrCat("\n", what, " keeps running; stop it with: waggle cancel ", cancel, "\n"));
+  LeaveOnInterrupt(absl::StrCat(what, " keeps running; stop it with: waggle cancel ", cancel));
+}
+
+void LeaveOnInterrupt(const std::string& line) {
+  g_interrupt_text = new std::string(absl::StrCat("\n", line, "\n"));
   std::signal(SIGINT, OnInterrupt);
 }
 

@@ -30,4 +30,7 @@ int MirrorExitCodeOf(const std::vector<v1::Job>& jobs);
 // of `waggle cancel`), and leaves with 130.
 void DetachOnInterrupt(const std::string& what, const std::string& cancel);
 
+// From now on Ctrl-C says this line and leaves with 130.
+void LeaveOnInterrupt(const std::string& line);
+
 }  // namespace waggle::cli

@@ -238,6 +238,7 @@ class Flags {
     verb->add_option("JOB", o.target, "12, @last, or a run: r5")->required();
     verb->add_option("--reason", o.reason, "Shown with the job")->type_name("TEXT");
     verb->add_flag("--now", o.now, "Kill at once instead of interrupt, terminate, kill");
+    verb->add_flag("--no-wait", o.no_wait, "Ask for it and leave, without waiting for the end");
   }
 
   void AddDrain() {

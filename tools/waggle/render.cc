@@ -101,10 +101,27 @@ std::string StateLine(const v1::Job& job) {
   return absl::StrCat("job ", job.id(), " ", job.name(), "  ", DescribeState(job));
 }
 
+std::string Receipt(const v1::Job& job) {
+  if (!job.has_receipt()) return "";
+  const v1::Receipt& receipt = job.receipt();
+  if (receipt.processes_left() > 0) {
+    return absl::StrCat("WARNING: ", receipt.processes_left(),
+                        " of its processes could not be killed, look at ", job.drone());
+  }
+  if (receipt.kill_ms() == 0 && receipt.processes_killed() == 0) return "0 processes left";
+  return absl::StrCat(
+      "0 processes left after ", Seconds(receipt.kill_ms()),
+      receipt.processes_killed() == 0 ? "" : absl::StrCat(", ", receipt.processes_killed(), " killed"));
+}
+
 std::string Verdict(const v1::Job& job, const Style& style) {
   JobState state = StateOf(job);
   std::string head = style.Painted(state, style.Icon(state));
-  return absl::StrCat(head, " ", job.id(), " ", job.name(), " ", DescribeState(job));
+  // Of a job that ended by itself only what is wrong with it is news.
+  const bool ended = state == JobState::kCanceled || state == JobState::kErrored;
+  const bool told = job.has_receipt() && (ended || job.receipt().processes_left() > 0);
+  return absl::StrCat(head, " ", job.id(), " ", job.name(), " ", DescribeState(job),
+                      told ? With(style.Dot(), Receipt(job)) : "");
 }
 
 int MirrorExitCodeOf(const v1::Job& job) {
@@ -122,6 +139,8 @@ void TakeAttemptVerdict(const v1::Attempt& attempt, v1::Job* job) {
   job->set_state(attempt.state());
   job->set_reason(attempt.reason());
   job->set_detail(attempt.detail());
+  job->clear_receipt();
+  if (attempt.has_receipt()) *job->mutable_receipt() = attempt.receipt();
 }
 
 std::string StepLabel(const v1::CommandRecord& command) {
@@ -250,6 +269,7 @@ std::string JobFacts(const v1::Job& job, const v1::OutlineResponse& outline, std
     Fact("test code", Code(job.test_code()), &out);
     if (job.type() != v1::TEST) Fact("deploy code", Code(job.deploy_code()), &out);
   }
+  Fact("processes", Receipt(job), &out);
   if (job.attempts_size() > 0) absl::StrAppend(&out, "attempts\n");
   for (const v1::Attempt& attempt : job.attempts()) absl::StrAppend(&out, AttemptLine(job, attempt));
   if (outline.commands_size() > 0) {

@@ -28,7 +28,9 @@ JobState StateOf(const v1::Job& job);
 std::string DescribeState(const v1::Job& job);
 // "job 12 unit  queued: …"
 std::string StateLine(const v1::Job& job);
-// "✓ 12 unit passed 0:41"
+// How its process tree ended: "0 processes left after 6.10 s, 2 killed"; "" when nobody counted.
+std::string Receipt(const v1::Job& job);
+// "✓ 12 unit passed 0:41"; of a job that was ended with the receipt.
 std::string Verdict(const v1::Job& job, const Style& style);
 // The exit code a mirroring command leaves with because of this job.
 int MirrorExitCodeOf(const v1::Job& job);

@@ -16,11 +16,13 @@ namespace waggle::cli {
 
 class Client;
 
+inline constexpr std::uint64_t kFromNow = ~std::uint64_t{0};
+
 // One job to follow.
 struct WatchSpec {
   std::uint64_t job = 0;
   std::uint32_t attempt = 0;    // 0 = the current one and later ones
-  std::uint64_t from_line = 0;  // 0 = the first byte
+  std::uint64_t from_line = 0;  // 0 = the first byte; kFromNow = nothing of what is stored already
   bool follow = true;           // false: only what is stored now
 };
 

@@ -170,10 +170,22 @@ ALTER TABLE drones ADD COLUMN drain_reason TEXT NOT NULL DEFAULT '';
 ALTER TABLE drones ADD COLUMN drain_deadline INTEGER NOT NULL DEFAULT 0;  -- wall ms; 0: none
 )sql";
 
+constexpr const char* kReceipts = R"sql(
+ALTER TABLE jobs ADD COLUMN processes_left INTEGER NOT NULL DEFAULT -1;     -- -1: nobody counted
+ALTER TABLE jobs ADD COLUMN processes_killed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN kill_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE attempts ADD COLUMN processes_left INTEGER NOT NULL DEFAULT -1;
+ALTER TABLE attempts ADD COLUMN processes_killed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE attempts ADD COLUMN kill_ms INTEGER NOT NULL DEFAULT 0;
+)sql";
+
 constexpr Migration kMigrations[] = {
-    {"first tables", kFirstTables},    {"keys of submissions", kSubmissions},
-    {"peers and invitations", kPeers}, {"attempts that do not count", kExcused},
+    {"first tables", kFirstTables},
+    {"keys of submissions", kSubmissions},
+    {"peers and invitations", kPeers},
+    {"attempts that do not count", kExcused},
     {"drains of drones", kDrains},
+    {"receipts of process trees", kReceipts},
 };
 
 absl::Status NotOurs(const Connection& connection) {

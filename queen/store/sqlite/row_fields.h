@@ -15,6 +15,13 @@ void TimesFields(Visitor& v, Times& t) {
   v("finished", t.finished);
 }
 
+template <typename Visitor, typename R>
+void ReceiptFields(Visitor& v, R& r) {
+  v("processes_left", r.left);
+  v("processes_killed", r.killed);
+  v("kill_ms", r.took_ms);
+}
+
 struct JobTable {
   using Row = JobRow;
   static constexpr const char* kName = "jobs";
@@ -50,6 +57,7 @@ struct JobTable {
     v("cancel_now", r.cancel_now);
     v("canceled_by", r.canceled_by);
     v("cancel_reason", r.cancel_reason);
+    ReceiptFields(v, r.receipt);
   }
 };
 
@@ -77,6 +85,7 @@ struct AttemptTable {
     v("failed_code", r.failed_code);
     v("failed_step", r.failed_step);
     v("last_seq", r.last_seq);
+    ReceiptFields(v, r.receipt);
   }
 };
 

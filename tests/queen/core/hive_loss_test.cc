@@ -363,6 +363,25 @@ TEST_F(HiveLoss, ALateFinalAfterTheVerdictChangesNothing) {
   ExpectState("a", JobState::kErrored, Reason::kUnknown);
 }
 
+TEST_F(HiveLoss, AReceiptIsOnlyWhatAShimCounted) {
+  DroneUp("d1");
+  Submit("a");
+  Submit("b");
+  journal::Final final;
+  final.reason = Reason::kCanceled;
+  final.processes_killed = 3;
+  final.kill_nanos = 6'100'000'000;
+  LogEnds(Current("a"), final);
+  for (const Receipt& receipt : {Job("a").receipt, AttemptOf("a").receipt}) {
+    EXPECT_EQ(receipt.left, 0);
+    EXPECT_EQ(receipt.killed, 3u);
+    EXPECT_EQ(receipt.took_ms, 6100);
+  }
+  final.processes_left = journal::kNobodyCounted;  // of a log that the queen sealed
+  LogEnds(Current("b"), final);
+  EXPECT_EQ(Job("b").receipt.left, -1);
+}
+
 TEST_F(HiveLoss, ALogThatCannotBeCompletedIsNotAPass) {
   DroneUp("d1");
   Submit("a");

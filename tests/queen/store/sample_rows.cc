@@ -20,24 +20,30 @@ auto Tie(const JobTimes& t) {
   return std::tie(created, queued, received, started, finished);
 }
 
+auto Tie(const Receipt& r) {
+  const auto& [left, killed, took_ms] = r;
+  return std::tie(left, killed, took_ms);
+}
+
 auto Tie(const JobRow& r) {
   const auto& [id, run, name, type, state, reason, detail, priority, needs, plugins, local_only, repo, branch,
                commit, attempt, drone_name, attempts, excused, times, duration_ms, test_code, deploy_code,
-               failed_code, failed_step, cancel_requested, cancel_now, canceled_by, cancel_reason] = r;
+               failed_code, failed_step, cancel_requested, cancel_now, canceled_by, cancel_reason, receipt] = r;
   return std::tuple_cat(
       std::tie(id, run, name, type, state, reason, detail, priority, needs, plugins, local_only),
       std::tie(repo, branch, commit, attempt, drone_name, attempts, excused, duration_ms, test_code,
                deploy_code),
       std::tie(failed_code, failed_step, cancel_requested, cancel_now, canceled_by, cancel_reason),
-      Tie(times));
+      Tie(times), Tie(receipt));
 }
 
 auto Tie(const AttemptRow& r) {
   const auto& [epoch, job, number, drone, drone_name, state, reason, detail, granted, log_closed, counter,
-               times, test_code, deploy_code, failed_code, failed_step, last_seq] = r;
+               times, test_code, deploy_code, failed_code, failed_step, last_seq, receipt] = r;
   return std::tuple_cat(
       std::tie(epoch, job, number, drone, drone_name, state, reason, detail, granted, log_closed),
-      std::tie(counter, test_code, deploy_code, failed_code, failed_step, last_seq), Tie(times));
+      std::tie(counter, test_code, deploy_code, failed_code, failed_step, last_seq), Tie(times),
+      Tie(receipt));
 }
 
 auto Tie(const DroneRow& r) {
@@ -94,6 +100,7 @@ JobRow FullJob(std::uint64_t n) {
   r.cancel_now = true;
   r.canceled_by = Word("person", n);
   r.cancel_reason = Word("because", n);
+  r.receipt = {.left = 0, .killed = 4'000'000'000, .took_ms = 5'000'000'001};
   return r;
 }
 
@@ -116,6 +123,7 @@ AttemptRow FullAttempt(std::uint64_t n) {
   r.failed_code = 7;
   r.failed_step = "test/unit";
   r.last_seq = (1ULL << 62) + n;
+  r.receipt = {.left = 3, .killed = 2, .took_ms = 1};
   return r;
 }
 

@@ -8,6 +8,7 @@
 #include "tools/waggle/json.h"
 #include "tools/waggle/render.h"
 #include "tools/waggle/session.h"
+#include "tools/waggle/watch.h"
 #include "waggle/v1/queen.pb.h"
 
 namespace waggle::cli {
@@ -42,6 +43,84 @@ std::string Answer(const v1::Job& job, bool now, const Style& style) {
                       now ? "it is killed at once" : "it is interrupted, then terminated, then killed", "\n");
 }
 
+// Asks for the cancel of each; `jobs` is what the queen answers, without those that ended before she heard of
+// it (an error for a single job).
+absl::Status Request(Client& client, const std::vector<std::uint64_t>& ids, const CancelOptions& options,
+                     bool run, std::vector<v1::Job>* jobs) {
+  for (std::uint64_t id : ids) {
+    v1::CancelJobRequest request;
+    request.set_id(id);
+    request.set_reason(options.reason);
+    request.set_now(options.now);
+    v1::Job job;
+    absl::Status status = client.CancelJob(request, &job);
+    if (run && absl::IsFailedPrecondition(status)) continue;  // it ended in the meantime
+    RETURN_IF_ERROR(status);
+    jobs->push_back(std::move(job));
+  }
+  return absl::OkStatus();
+}
+
+// Tells how jobs end that were canceled: what cleanup did, then the verdict with the receipt.
+class Ends : public WatchSink {
+ public:
+  Ends(Session& session, std::vector<v1::Job*> jobs) : session_(session), jobs_(std::move(jobs)) {}
+
+  bool OnBatch(std::size_t stream, const v1::Batch& batch) override {
+    for (const v1::Fragment& fragment : batch.fragments()) {
+      const v1::PhaseRecord& phase = fragment.phase_record();
+      const bool cleanup = fragment.has_phase_record() && phase.phase() == v1::CLEANUP;
+      if (!cleanup || !phase.end() || phase.ran_nothing()) continue;
+      Say(absl::StrCat(jobs_[stream]->id(), " ", jobs_[stream]->name(), ": cleanup ",
+                       phase.code() == 0 ? "ran" : absl::StrCat("ran and failed with exit ", phase.code()),
+                       "\n"));
+    }
+    return true;
+  }
+  void OnState(std::size_t, const v1::Job&) override {}
+  void OnEnd(std::size_t stream, const v1::Job& job) override {
+    *jobs_[stream] = job;
+    Say(Verdict(job, session_.out_style) + "\n");
+  }
+  void OnNotice(std::string_view line) override {
+    if (!session_.options.quiet) session_.err.Write(absl::StrCat(std::string(line), "\n"));
+    session_.err.Flush();
+  }
+  absl::Status Flush() override {
+    session_.out.Flush();
+    return session_.out.status();
+  }
+
+ private:
+  void Say(std::string_view text) {
+    if (!session_.options.json && !session_.options.quiet) session_.out.Write(text);
+  }
+
+  Session& session_;
+  const std::vector<v1::Job*> jobs_;
+};
+
+// Waits for those that have not ended and puts how they ended into `jobs`.
+absl::Status AwaitEnds(Session& session, Client& client, const std::string& target,
+                       std::vector<v1::Job>* jobs) {
+  LeaveOnInterrupt(
+      absl::StrCat("not waiting any more; the cancel goes on, see how it ends with: waggle watch ", target));
+  std::vector<v1::Job*> open;
+  std::vector<WatchSpec> specs;
+  for (v1::Job& job : *jobs) {
+    if (IsTerminal(StateOf(job))) continue;
+    open.push_back(&job);
+    specs.push_back({job.id(), 0, kFromNow, true});
+  }
+  if (open.empty()) return absl::OkStatus();
+  Ends ends(session, std::move(open));
+  return Watch(client, specs, ends);
+}
+
+bool LeftProcesses(const v1::Job& job) {
+  return job.has_receipt() && job.receipt().processes_left() > 0;
+}
+
 }  // namespace
 
 int RunCancel(Session& session, const CancelOptions& options) {
@@ -55,25 +134,26 @@ int RunCancel(Session& session, const CancelOptions& options) {
   if (!client.ok()) return session.Fail(client.status());
   absl::StatusOr<std::vector<std::uint64_t>> ids = Ids(session, **client, *target);
   if (!ids.ok()) return session.Fail(ids.status());
-  bool run = target->kind == Target::Kind::kRun;
-  Json list = Json::array();
-  for (std::uint64_t id : *ids) {
-    v1::CancelJobRequest request;
-    request.set_id(id);
-    request.set_reason(options.reason);
-    request.set_now(options.now);
-    v1::Job job;
-    absl::Status status = (*client)->CancelJob(request, &job);
-    if (run && absl::IsFailedPrecondition(status)) continue;  // it ended in the meantime
-    if (!status.ok()) return session.Fail(status);
-    if (session.options.json) {
-      list.push_back(ToJson(job));
-    } else if (!session.options.quiet) {
-      session.out.Write(Answer(job, options.now, session.out_style));
-    }
+  const bool run = target->kind == Target::Kind::kRun;
+  std::vector<v1::Job> jobs;
+  absl::Status asked = Request(**client, *ids, options, run, &jobs);
+  if (!session.options.json && !session.options.quiet) {
+    for (const v1::Job& job : jobs) session.out.Write(Answer(job, options.now, session.out_style));
+    session.out.Flush();
   }
-  if (session.options.json) session.out.Write(Pretty(run ? list : list[0]));
-  return session.Done();
+  if (!asked.ok()) return session.Fail(asked);
+  if (!options.no_wait) {
+    absl::Status ended =
+        AwaitEnds(session, **client, run ? absl::StrCat("r", target->id) : absl::StrCat(ids->front()), &jobs);
+    if (!ended.ok()) return session.Fail(ended);
+  }
+  if (session.options.json) {
+    Json list = Json::array();
+    for (const v1::Job& job : jobs) list.push_back(ToJson(job));
+    session.out.Write(Pretty(run ? list : list[0]));
+  }
+  const bool left = std::any_of(jobs.begin(), jobs.end(), LeftProcesses);
+  return session.Done(left ? 1 : 0);
 }
 
 }  // namespace waggle::cli

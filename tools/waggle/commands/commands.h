@@ -56,6 +56,7 @@ struct CancelOptions {
   std::string target;
   std::string reason;
   bool now = false;
+  bool no_wait = false;  // do not wait until it has ended
 };
 int RunCancel(Session& session, const CancelOptions& options);
 
