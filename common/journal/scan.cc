@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/journal/reader.h"
 
 namespace waggle::journal {
 namespace {
@@ -25,8 +26,9 @@ class Scanner {
       : location_(location), epoch_(epoch), visit_(visit) {}
 
   // `left`: records before segment `first` are known to have been there.
-  absl::StatusOr<Tail> Run(std::uint32_t first, bool left) {
+  absl::StatusOr<Tail> Run(std::uint32_t first, bool left, Seq after = Seq()) {
     follows_ = !left;
+    tail_.last = after;
     for (std::uint32_t number = first;; ++number) {
       absl::StatusOr<UniqueFd> file = Open(location_.Segment(number), O_RDONLY);
       if (absl::IsNotFound(file.status())) break;
@@ -137,7 +139,38 @@ absl::StatusOr<Tail> ScanLeft(const Location& location, Epoch epoch,
   return Scanner(location, epoch, visit).Run(numbers.front(), /*left=*/numbers.front() > 0);
 }
 
+absl::StatusOr<Tail> ScanBehind(const Location& location, Epoch epoch, Seq after,
+                                const std::function<void(const RecordView&, Position)>& visit) {
+  return Scanner(location, epoch, visit).Run(0, /*left=*/false, after);
+}
+
+namespace {
+
+// Every record of a journal up to `last`. DataLoss: it does not go so far.
+absl::Status VisitUpTo(const Location& location, Seq last,
+                       const std::function<void(const RecordView&, Position)>& visit) {
+  Reader reader(location);
+  std::string raw;
+  while (reader.next() <= last) {
+    raw.clear();
+    ASSIGN_OR_RETURN(const std::size_t count, reader.ReadRaw(limits::kLogBatch, last, &raw));
+    if (count == 0) {
+      return absl::DataLossError(absl::StrCat(BaseName(location.Segment(0)), " ends at record ",
+                                              reader.next().value() - 1, ", before ", last.value()));
+    }
+    ForEachRecord(raw, [&](const RecordView& record) { visit(record, Position{}); });
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::StatusOr<VerifyResult> Verify(const Location& location, Epoch epoch) {
+  return VerifyBehind(location, Seq(), location, epoch);
+}
+
+absl::StatusOr<VerifyResult> VerifyBehind(const Location& before, Seq after, const Location& location,
+                                          Epoch epoch) {
   VerifyResult result;
   StreamDigest out, err;
   std::string offset_problem;
@@ -157,7 +190,12 @@ absl::StatusOr<VerifyResult> Verify(const Location& location, Epoch epoch) {
       final = DecodeFinal(record.payload);
     }
   };
-  ASSIGN_OR_RETURN(Tail tail, Scan(location, epoch, visit));
+  absl::Status first = VisitUpTo(before, after, visit);
+  if (!first.ok()) {
+    result.problem = std::string(first.message());
+    return result;
+  }
+  ASSIGN_OR_RETURN(Tail tail, ScanBehind(location, epoch, after, visit));
   result.out = out.Total();
   result.err = err.Total();
   auto differs = [](std::string_view stream, const StreamTotal& said,
@@ -174,7 +212,7 @@ absl::StatusOr<VerifyResult> Verify(const Location& location, Epoch epoch) {
   } else if (!tail.final) {
     result.problem = absl::StrCat("no final record behind record ", tail.last.value());
     // The scan ended with the last segment, or in front of one that is gone.
-    const std::uint32_t next = tail.last.value() == 0 ? 0 : tail.segment + 1;
+    const std::uint32_t next = tail.last == after ? 0 : tail.segment + 1;
     ASSIGN_OR_RETURN(const std::vector<std::uint32_t> numbers, ListSegments(location));
     if (!numbers.empty() && numbers.back() >= next) {
       absl::StrAppend(&result.problem, ": ", BaseName(location.Segment(next)),

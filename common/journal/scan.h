@@ -27,6 +27,10 @@ absl::StatusOr<Tail> Scan(const Location& location, Epoch epoch,
 absl::StatusOr<Tail> ScanLeft(const Location& location, Epoch epoch,
                               const std::function<void(const RecordView&, Position)>& visit);
 
+// The same for a journal that goes on behind record `after` of another one.
+absl::StatusOr<Tail> ScanBehind(const Location& location, Epoch epoch, Seq after,
+                                const std::function<void(const RecordView&, Position)>& visit);
+
 struct VerifyResult {
   bool complete = false;      // every record is there, unharmed, and agrees with the final record
   std::string problem;        // the first thing that is wrong; empty when complete
@@ -36,5 +40,8 @@ struct VerifyResult {
 
 // Reads a whole stored log and checks everything that can be checked.
 absl::StatusOr<VerifyResult> Verify(const Location& location, Epoch epoch);
+// The same for a journal that goes on behind record `after` of `before`: totals and digests are of both.
+absl::StatusOr<VerifyResult> VerifyBehind(const Location& before, Seq after, const Location& location,
+                                          Epoch epoch);
 
 }  // namespace waggle::journal

@@ -82,22 +82,34 @@ absl::StatusOr<std::unique_ptr<Writer>> Writer::Create(Location location, Epoch 
 absl::StatusOr<std::unique_ptr<Writer>> Writer::Recover(Location location, Epoch epoch,
                                                         std::size_t segment_bytes) {
   std::unique_ptr<Writer> writer(new Writer(std::move(location), epoch, segment_bytes, /*syncs=*/true));
-  const Location& where = writer->location_;
-  ASSIGN_OR_RETURN(Tail tail, Scan(where, epoch, {}));
-  if (tail.last.value() == 0) {
+  RETURN_IF_ERROR(writer->Settle(Seq()));
+  return writer;
+}
+
+absl::StatusOr<std::unique_ptr<Writer>> Writer::RecoverBehind(Location location, Epoch epoch, Seq after) {
+  std::unique_ptr<Writer> writer(new Writer(std::move(location), epoch, limits::kSegment, /*syncs=*/true));
+  RETURN_IF_ERROR(writer->Settle(after));
+  return writer;
+}
+
+absl::Status Writer::Settle(Seq after) {
+  const Location& where = location_;
+  ASSIGN_OR_RETURN(Tail tail, ScanBehind(where, epoch_, after, {}));
+  const bool empty = tail.last == after;
+  if (empty) {
     // Nothing that counts: begin again with a whole first segment.
     RETURN_IF_ERROR(RemoveFile(where.Segment(0)));
-    RETURN_IF_ERROR(writer->OpenSegment(0, /*create=*/true));
+    tail_.last = after;
+    RETURN_IF_ERROR(OpenSegment(0, /*create=*/true));
   } else {
-    writer->tail_ = tail;
-    RETURN_IF_ERROR(writer->OpenSegment(tail.segment, /*create=*/false));
-    RETURN_IF_ERROR(Truncate(writer->file_.get(), tail.position, where.Segment(tail.segment)));
+    tail_ = tail;
+    RETURN_IF_ERROR(OpenSegment(tail.segment, /*create=*/false));
+    RETURN_IF_ERROR(Truncate(file_.get(), tail.position, where.Segment(tail.segment)));
   }
   // A new journal, the usual case, has nothing to settle. Segments behind a hole are seen by the index they
   // had.
   bool leftovers = !tail.problem.empty() || FileExists(where.Segment(1)) || FileExists(where.Index());
-  if (tail.last.value() != 0 || leftovers) RETURN_IF_ERROR(writer->SettleRecovered());
-  return writer;
+  return empty && !leftovers ? absl::OkStatus() : SettleRecovered();
 }
 
 absl::Status Writer::SettleRecovered() {

@@ -63,6 +63,8 @@ class Writer {
   // record that is torn, damaged or out of order: behind it nothing was ever acknowledged.
   static absl::StatusOr<std::unique_ptr<Writer>> Recover(Location location, Epoch epoch,
                                                          std::size_t segment_bytes = limits::kSegment);
+  // The same for a journal that goes on behind record `after` of another one.
+  static absl::StatusOr<std::unique_ptr<Writer>> RecoverBehind(Location location, Epoch epoch, Seq after);
 
   // Appends encoded records (whole ones, in order, numbered from last()+1; the caller checked them). One
   // write(2) per call while no segment is rolled.
@@ -96,6 +98,7 @@ class Writer {
  private:
   Writer(Location location, Epoch epoch, std::size_t segment_bytes, bool syncs);
   absl::Status OpenSegment(std::uint32_t number, bool create);
+  absl::Status Settle(Seq after);  // finds its end and cuts off what lies behind it
   absl::Status SettleRecovered();  // removes what lies behind the end and makes the rest durable
 
   const Location location_;

@@ -35,6 +35,19 @@ void ToProto(const Receipt& row, v1::Receipt* receipt) {
   receipt->set_kill_ms(row.took_ms);
 }
 
+void ToProto(const LateTruth& row, v1::LateTruth* late) {
+  late->set_state(static_cast<v1::JobState>(row.state));
+  late->set_reason(std::string(Name(row.reason)));
+  late->set_detail(Text(row.detail));
+  late->set_test_code(row.test_code);
+  late->set_deploy_code(row.deploy_code);
+  late->set_failed_code(row.failed_code);
+  late->set_failed_step(Line(row.failed_step));
+  late->set_finished_at(row.finished);
+  late->set_arrived_at(row.arrived);
+  late->set_last_seq(row.last_seq);
+}
+
 }  // namespace
 
 void ToProto(const JobRow& row, v1::Job* job) {
@@ -64,6 +77,7 @@ void ToProto(const JobRow& row, v1::Job* job) {
   job->set_canceled_by(Line(row.canceled_by));
   job->set_drone(Line(row.drone_name));
   if (row.receipt.left >= 0) ToProto(row.receipt, job->mutable_receipt());
+  if (row.late.known()) ToProto(row.late, job->mutable_late());
 }
 
 void ToProto(const AttemptRow& row, v1::Attempt* attempt) {
@@ -83,6 +97,8 @@ void ToProto(const AttemptRow& row, v1::Attempt* attempt) {
   attempt->set_failed_code(row.failed_code);
   attempt->set_failed_step(Line(row.failed_step));
   if (row.receipt.left >= 0) ToProto(row.receipt, attempt->mutable_receipt());
+  if (row.late.known()) ToProto(row.late, attempt->mutable_late());
+  attempt->set_late_awaited(row.late_awaited);
 }
 
 void ToProto(const DroneView& view, v1::Drone* drone) {

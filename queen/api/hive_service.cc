@@ -328,8 +328,12 @@ void HiveService::Send(ConnectionId connection, const ToDrone& message, std::str
     welcome->set_lease_ms(millis(impl_->timing.lease));
     welcome->set_heartbeat_busy_ms(millis(impl_->timing.heartbeat_busy));
     welcome->set_heartbeat_idle_ms(millis(impl_->timing.heartbeat_idle));
-    for (v1::Disposition& d : *welcome->mutable_attempts()) {
-      d.set_acked_seq(impl_->logs->Durable(Epoch(d.epoch())).value_or(Seq()).value());
+    const std::vector<Disposition>& attempts = std::get<to_drone::Welcome>(message).attempts;
+    for (std::size_t i = 0; i < attempts.size(); ++i) {
+      const Disposition& d = attempts[i];
+      const std::optional<Seq> durable =
+          d.late ? std::max(impl_->logs->LateDurable(d.epoch), d.late) : impl_->logs->Durable(d.epoch);
+      welcome->mutable_attempts(static_cast<int>(i))->set_acked_seq(durable.value_or(Seq()).value());
     }
   }
   std::shared_ptr<ControlOutbox> outbox;

@@ -9,6 +9,7 @@
 #include "queen/api/people.h"
 #include "queen/api/unary.h"
 #include "queen/api/watch_stream.h"
+#include "queen/core/verdict.h"
 #include "waggle/v1/queen.grpc.pb.h"
 
 namespace waggle::queen {
@@ -47,15 +48,23 @@ class LogsService : public v1::Logs::CallbackService {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     FinishOnWorker(parts_.workers, reactor, [this, request, response]() -> absl::Status {
       ASSIGN_OR_RETURN(AttemptRow attempt, FindAttempt(request->job(), request->attempt()));
+      const bool late = request->late();
+      if (late && !attempt.late.known()) {
+        return absl::NotFoundError(
+            absl::StrCat("there is no late log of attempt ", attempt.number, " of job ", request->job()));
+      }
       ASSIGN_OR_RETURN(journal::VerifyResult result,
-                       journal::Verify(parts_.logs.At(attempt.epoch), attempt.epoch));
+                       late ? journal::VerifyBehind(parts_.logs.At(attempt.epoch), LastBeforeSeal(attempt),
+                                                    parts_.logs.LateAt(attempt.epoch), attempt.epoch)
+                            : journal::Verify(parts_.logs.At(attempt.epoch), attempt.epoch));
       // What the database remembers must agree too: a log cut off at a record border would look whole by
       // itself.
-      if (result.complete && attempt.log_closed && result.records != attempt.last_seq) {
+      const std::uint64_t stored = late ? attempt.late.last_seq : attempt.last_seq;
+      if (result.complete && attempt.log_closed && result.records != stored) {
         result.complete = false;
-        result.problem =
-            absl::StrCat("the log has ", result.records, " records; ", attempt.last_seq, " were stored");
+        result.problem = absl::StrCat("the log has ", result.records, " records; ", stored, " were stored");
       }
+      response->set_has_late(attempt.late.known());
       response->set_complete(result.complete);
       response->set_problem(result.problem);
       response->set_records(result.records);

@@ -205,6 +205,7 @@ grpc::ServerWriteReactor<v1::WatchEvent>* StartWatch(CorePort& core, WatchHub& h
   start.after_seq = Seq(request.after_seq());
   start.from_line = request.from_line();
   start.follow = request.follow();
+  start.late = request.late();
   std::shared_ptr<WatchStream> stream = reactor->stream;  // the reactor may be gone before Add returns
   if (guard != nullptr) {
     reactor->guard =

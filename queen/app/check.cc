@@ -141,7 +141,8 @@ class Checker {
          at.increment(error)) {
       std::uint64_t epoch = 0;
       if (at->is_directory(error)) continue;
-      if (!absl::SimpleAtoi(at->path().stem().string(), &epoch) || !known.contains(Epoch(epoch))) ++foreign;
+      const std::string stem = at->path().stem().string();  // EPOCH or EPOCH-late
+      if (!absl::SimpleAtoi(stem.substr(0, stem.find('-')), &epoch) || !known.contains(Epoch(epoch))) ++foreign;
     }
     return foreign;
   }

@@ -30,6 +30,7 @@
 #include "queen/app/mailbox.h"
 #include "queen/app/storage_guard.h"
 #include "queen/core/said.h"
+#include "queen/core/verdict.h"
 #include "queen/http/door.h"
 #include "queen/http/http_server.h"
 #include "queen/logs/watch.h"
@@ -158,7 +159,7 @@ void Queen::Parts::Perform(const Effect& effect) {
     }
     void operator()(const effect::Answer&) const {}  // the mailbox's own
     void operator()(const effect::Publish& e) const { parts.hub->Published(e.job); }
-    void operator()(const effect::OpenLog& e) const { parts.logs->OpenLog(e.epoch, e.session); }
+    void operator()(const effect::OpenLog& e) const { parts.logs->OpenLog(e.epoch, e.session, e.late); }
     void operator()(const effect::SealLog& e) const { parts.logs->Seal(e); }
     void operator()(const effect::CloseLog& e) const { parts.logs->CloseLog(e.epoch); }
     void operator()(const effect::EndSession& e) const { parts.hive_service->EndSession(e.session); }
@@ -177,6 +178,10 @@ absl::Status Queen::Parts::Recover() {
   std::vector<Epoch> open_logs;
   for (const AttemptRow& attempt : snapshot.attempts) {
     if (!attempt.log_closed) open_logs.push_back(attempt.epoch);
+  }
+  std::vector<std::pair<Epoch, Seq>> late_logs;
+  for (const auto& [job, attempt] : snapshot.awaited) {
+    late_logs.emplace_back(attempt.epoch, LastBeforeSeal(attempt));
   }
   if (!snapshot.jobs.empty()) {
     spdlog::info("recovered {} unfinished jobs, {} open logs", snapshot.jobs.size(), open_logs.size());
@@ -203,6 +208,11 @@ absl::Status Queen::Parts::Recover() {
   ASSIGN_OR_RETURN(logs, LogStore::Create(absl::StrCat(config.data, "/logs"), kLogShards, LogCallbacks()));
   hive_service->UseLogs(logs.get());
   hub = std::make_unique<WatchHub>(*store, *logs, kWatchThreads);
+  for (const auto& [epoch, after] : late_logs) {
+    absl::Status recovered = logs->RecoverLate(epoch, after);
+    if (recovered.ok()) continue;
+    spdlog::error("late log of epoch {}: {}", epoch.value(), std::string(recovered.message()));
+  }
   return logs->Recover(open_logs);
 }
 

@@ -172,6 +172,7 @@ struct LogComplete {
   std::uint64_t last_seq = 0;
   Duration duration{};  // first to last record, on the clock of the drone
   std::string problem;  // not empty: the log cannot be completed
+  bool late = false;    // of the late log of an attempt that ended as unknown
 };
 // The queen's own disk has too little space (`trouble` says how much, one sentence), or enough again ("").
 struct Storage {
@@ -195,6 +196,8 @@ struct Disposition {
   Epoch epoch;
   Action action = Action::kUnknown;
   bool cancel = false, granted = false;
+  std::optional<Seq> late =
+      std::nullopt;  // what comes goes into its late log, which begins behind this record
 };
 
 namespace to_drone {
@@ -296,7 +299,9 @@ struct Publish {  // the job changed
 };
 struct OpenLog {  // from now on this session may append to the log of this attempt
   Epoch epoch;
-  SessionId session;
+  SessionId session;  // none: nobody
+  // Its late log instead: a second one beside the sealed one, that goes on behind this record of it.
+  std::optional<Seq> late = std::nullopt;
 };
 // The attempt is given up: take no more records of it. Once the stored log reaches `at_least`, append `text`
 // as a status record and a final record with this reason; LogComplete follows.

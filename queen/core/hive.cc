@@ -24,6 +24,10 @@ Hive::Hive(HiveConfig config, Snapshot snapshot, Time now)
     attempt.holds_slot = !IsTerminal(attempt.row.state);
     drone->second.attempts.insert(attempt.row.epoch);
   }
+  for (Snapshot::Awaited& row : snapshot.awaited) {
+    const Epoch epoch = row.attempt.epoch;
+    if (!attempts_.contains(epoch)) awaited_[epoch] = std::move(row);
+  }
 }
 
 Effects Hive::Start(Time now, WallMillis wall) {

@@ -59,6 +59,9 @@ class Hive {
     std::optional<Time> accept_by;          // not answered by then: given up
     std::optional<Time> seal_by;            // the awaited records are not there by then: sealed without them
     HeldState said = HeldState::kAccepted;  // the furthest its drone reported in this process
+    // Its verdict is out, as unknown: what its drone brings now is only the truth about it (hive_late.cc).
+    bool late = false;
+    bool kept = false;  // its drone is back before the verdict is out, and told to keep it until then
   };
   struct Drone {
     DroneRow row;
@@ -137,6 +140,22 @@ class Hive {
   // True when one of them was news.
   bool TakeTimes(Attempt& attempt, WallMillis received, WallMillis started, WallMillis finished);
 
+  // hive_late.cc
+  // It has ended as unknown; its drone does not know yet.
+  void AwaitTruth(Attempt& attempt, JobRow job);
+  void StopAwaiting(Epoch epoch);
+  void StopAwaitingMissing(const Drone& drone, const std::set<Epoch>& listed);
+  void ForgetLate(Epoch epoch);
+  bool AwaitsTruth(const Drone& drone, Epoch epoch) const;
+  // Its drone is back with it. REQUIRES: AwaitsTruth().
+  Disposition ResumeLate(Drone& drone, const HeldAttempt& held);
+  void ApplyLateStatus(Drone& drone, Attempt& attempt, const HeldAttempt& held);
+  void GiveUpLate(Attempt& attempt, Reason reason, std::string detail, std::uint64_t log_at_least);
+  void LoseLate(Attempt& attempt);  // its drone is lost once more; forgets `attempt`
+  void TakeTruth(const event::LogComplete& complete);
+  // False: its drone is not there, or holds it no more.
+  bool SayVerdict(const Attempt& attempt);
+
   // hive_drones.cc
   Drone* ByConnection(ConnectionId connection);
   // The live attempt of this epoch if this drone's session holds it; otherwise answers Fenced and gives
@@ -196,6 +215,7 @@ class Hive {
   bool counters_changed_ = false;
   std::unordered_map<JobId, JobRow> jobs_;       // unfinished ones
   std::unordered_map<Epoch, Attempt> attempts_;  // of unfinished jobs, or with an open log
+  std::map<Epoch, Snapshot::Awaited> awaited_;   // unknown ones whose drone may bring the truth
   std::unordered_map<DroneId, Drone> drones_;
   std::unordered_map<std::string, DroneId> by_identity_, by_name_;
   std::unordered_map<ConnectionId, DroneId> by_connection_;
@@ -223,6 +243,9 @@ class Hive {
 // most five times, until it accepts one or greets anew.
 inline constexpr Duration kAvoidRefusing = std::chrono::seconds(1);
 inline constexpr Duration kAvoidSilent = std::chrono::seconds(30);
+// Unknown deploys that a drone may still explain: a KiB or two of memory each. Behind it the oldest are given
+// up.
+inline constexpr std::size_t kTruthsAwaited = 4096;
 inline constexpr int kTrespasses = 3;  // messages about others' attempts that end a session
 
 }  // namespace waggle::queen

@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/planted.h"
 #include "queen/core/hive.h"
+#include "queen/core/verdict.h"
 
 namespace waggle::queen {
 namespace {
@@ -207,6 +208,7 @@ void Hive::On(const event::Hello& e) {
   Save(drone.row);
   Send(e.connection, std::move(welcome));
   for (const HeldAttempt& held : live) TakeUp(drone, held);
+  StopAwaitingMissing(drone, listed);
   std::vector<Epoch> missing;
   for (Epoch epoch : drone.attempts) {
     if (!listed.contains(epoch)) missing.push_back(epoch);
@@ -221,6 +223,13 @@ void Hive::On(const event::Hello& e) {
 void Hive::TakeUp(Drone& drone, const HeldAttempt& held) {
   Attempt& attempt = attempts_.at(held.epoch);
   if (attempt.seal) return;
+  if (attempt.late) {
+    ApplyLateStatus(drone, attempt, held);
+    if (held.state == HeldState::kLost) {
+      GiveUp(attempt, Reason::kShimLost, std::string(kShimDied), held.last_seq);
+    }
+    return;
+  }
   const JobRow& job = jobs_.at(attempt.row.job);
   if (job.cancel_requested && !planted::Is(planted::kCancelNotSaidAgain)) {
     // The Welcome only says that a cancel is wanted; this says whose it is, and whether it hurries.
@@ -246,9 +255,17 @@ Disposition Hive::Resume(Drone& drone, const HeldAttempt& held, Epoch newest_giv
   Disposition disposition;
   disposition.epoch = held.epoch;
   auto found = attempts_.find(held.epoch);
+  const bool sealing = found != attempts_.end() && found->second.seal.has_value();
+  if (AwaitsTruth(drone, held.epoch) && !sealing) return ResumeLate(drone, held);
   bool over = held.state == HeldState::kFinished || held.state == HeldState::kLost;
   bool live = found != attempts_.end() && found->second.row.drone == drone.row.id &&
               (!found->second.seal || found->second.seal->at_least > 0);
+  const bool mine = sealing && found->second.row.drone == drone.row.id;
+  if (mine && !live && !found->second.late && found->second.seal->reason == Reason::kUnknown) {
+    found->second.kept = true;  // its verdict is on its way
+    disposition.action = Action::kUnknown;
+    return disposition;
+  }
   if (!live) {
     disposition.action = held.epoch > newest_given ? Action::kUnknown
                          : over                    ? Action::kForget
@@ -262,7 +279,11 @@ Disposition Hive::Resume(Drone& drone, const HeldAttempt& held, Epoch newest_giv
   auto job = jobs_.find(attempt.row.job);
   disposition.cancel = job != jobs_.end() && job->second.cancel_requested;
   disposition.granted = attempt.row.granted;
-  effects_.after.push_back(effect::OpenLog{held.epoch, drone.session});
+  if (attempt.late) {
+    disposition.granted = false;
+    disposition.late = LastBeforeSeal(attempt.row);
+  }
+  effects_.after.push_back(effect::OpenLog{held.epoch, drone.session, disposition.late});
   return disposition;
 }
 
@@ -330,7 +351,7 @@ void Hive::On(const event::Accept& e) {
   if (drone == nullptr) return;
   Heard(*drone);
   Attempt* attempt = Held(*drone, e.epoch);
-  if (attempt == nullptr) return;
+  if (attempt == nullptr || attempt->late) return;
   HeldAttempt held;
   held.epoch = e.epoch;
   held.counter = attempt->row.counter;
@@ -361,6 +382,7 @@ void Hive::On(const event::Status& e) {
 }
 
 void Hive::ApplyStatus(Drone& drone, Attempt& attempt, const HeldAttempt& held) {
+  if (attempt.late) return ApplyLateStatus(drone, attempt, held);
   JobRow& job = jobs_.at(attempt.row.job);
   if (attempt.accept_by) {  // the answer to its assignment
     attempt.accept_by.reset();
@@ -432,7 +454,12 @@ void Hive::LoseDrone(Drone& drone, std::string_view why) {
   }
   std::set<Epoch> held = drone.attempts;
   for (Epoch epoch : held) {
-    GiveUp(attempts_.at(epoch), Reason::kDroneLost,
+    Attempt& attempt = attempts_.at(epoch);
+    if (attempt.late && !attempt.seal) {
+      LoseLate(attempt);
+      continue;
+    }
+    GiveUp(attempt, Reason::kDroneLost,
            absl::StrCat(drone.row.name, " was lost, ", absl::string_view(why.data(), why.size())), 0);
   }
 }

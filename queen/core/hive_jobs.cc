@@ -1,11 +1,11 @@
 // Jobs and attempts: submit, queue, assign, give up, verdict, cancel.
 #include <algorithm>
-#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/planted.h"
 #include "queen/core/hive.h"
 #include "queen/core/said.h"
+#include "queen/core/verdict.h"
 
 namespace waggle::queen {
 namespace {
@@ -23,26 +23,9 @@ bool IsInfrastructure(Reason reason) {
          reason == Reason::kHandedBack;
 }
 
-constexpr std::size_t kStepBytes = 2 * limits::kNameBytes;  // "phase/name"
-
 // Its deploy phase may have begun.
 bool MustNotRepeat(const AttemptRow& attempt) {
   return attempt.granted && !planted::Is(planted::kDeployRepeated);
-}
-
-Receipt ReceiptOf(const journal::Final& final) {
-  if (final.processes_left == journal::kNobodyCounted) return {};
-  constexpr std::uint32_t kMost = std::numeric_limits<std::int32_t>::max();
-  return {.left = static_cast<std::int32_t>(std::min(final.processes_left, kMost)),
-          .killed = final.processes_killed,
-          .took_ms =
-              static_cast<std::int64_t>(final.kill_nanos / 1'000'000 + (final.kill_nanos % 1'000'000 != 0))};
-}
-
-JobState VerdictOf(const journal::Final& final) {
-  if (final.reason == Reason::kCanceled) return JobState::kCanceled;
-  if (final.reason != Reason::kNone) return JobState::kErrored;
-  return final.failed_code == 0 ? JobState::kPassed : JobState::kFailed;
 }
 
 }  // namespace
@@ -176,6 +159,7 @@ void Hive::GiveUp(Attempt& attempt, Reason reason, std::string detail, std::uint
     effects_.after.push_back(*attempt.seal);
     return;
   }
+  if (attempt.late) return GiveUpLate(attempt, reason, std::move(detail), log_at_least);
   attempt.accept_by.reset();
   ReleaseSlot(attempt);
   JobRow& job = jobs_.at(attempt.row.job);
@@ -297,13 +281,14 @@ bool Hive::TakeTimes(Attempt& attempt, WallMillis received, WallMillis started, 
 }
 
 void Hive::On(const event::LogComplete& e) {
+  if (e.late) return TakeTruth(e);
   auto found = attempts_.find(e.epoch);
-  if (found == attempts_.end()) return;
+  if (found == attempts_.end() || found->second.late) return;
   Attempt& attempt = found->second;
   attempt.row.log_closed = true;
   attempt.row.last_seq = e.last_seq;
   attempt.row.failed_code = e.final.failed_code;
-  attempt.row.failed_step = Presentable(e.final.failed_step, kStepBytes);
+  attempt.row.failed_step = FailedStepOf(e.final);
   attempt.row.receipt = ReceiptOf(e.final);
   auto job_at = jobs_.find(attempt.row.job);
   bool current = job_at != jobs_.end() &&
@@ -327,12 +312,12 @@ void Hive::On(const event::LogComplete& e) {
     TakeTimes(attempt, 0, e.final.started, e.final.finished);
     FinishAttempt(attempt, state, reason, detail);
     FinishJob(job, state, reason, std::move(detail));
+    const JobRow ended = effects_.rows.jobs.back();
+    if (!SayVerdict(attempt) && reason == Reason::kUnknown) AwaitTruth(attempt, ended);
+  } else {
+    SayVerdict(attempt);
   }
   Save(attempt.row);
-  auto drone = drones_.find(attempt.row.drone);
-  if (drone != drones_.end() && drone->second.connection && drone->second.session == attempt.session) {
-    Send(drone->second.connection, to_drone::Verdict{e.epoch, attempt.row.state});
-  }
   Forget(e.epoch);
 }
 

@@ -25,6 +25,18 @@ struct Receipt {
   std::int64_t took_ms = 0;  // from the first signal to the empty tree; 0 = there was nothing to end
 };
 
+// What became of a deploy after all: told by its drone when it came back, behind the verdict `unknown`.
+struct LateTruth {
+  JobState state = JobState::kCreated;  // the verdict it would have had; kCreated = not known
+  Reason reason = Reason::kNone;
+  std::string detail;
+  std::int32_t test_code = -1, deploy_code = -1, failed_code = 0;
+  std::string failed_step;
+  WallMillis finished = 0, arrived = 0;
+  std::uint64_t last_seq = 0;  // of its log
+  bool known() const { return state != JobState::kCreated; }
+};
+
 struct JobRow {
   JobId id;
   RunId run;  // none: submitted as a document
@@ -50,6 +62,7 @@ struct JobRow {
   bool cancel_now = false;
   std::string canceled_by, cancel_reason;
   Receipt receipt;  // of the attempt that decided
+  LateTruth late;   // likewise
 };
 
 struct AttemptRow {
@@ -69,6 +82,8 @@ struct AttemptRow {
   std::string failed_step;
   std::uint64_t last_seq = 0;
   Receipt receipt;
+  LateTruth late;
+  bool late_awaited = false;  // its drone may still come back with it
 };
 
 struct DroneRow {
@@ -133,12 +148,17 @@ struct Counters {
 // Everything the core needs to go on after a restart: all unfinished jobs with their current attempts, and
 // all drones.
 struct Snapshot {
+  struct Awaited {  // ended as unknown, see AttemptRow::late_awaited
+    JobRow job;
+    AttemptRow attempt;
+  };
   Counters counters;
   std::vector<JobRow> jobs;          // unfinished ones
   std::vector<AttemptRow> attempts;  // the current ones of those jobs, and any with an open log
   std::vector<DroneRow> drones;
   std::vector<PeerRow> peers;
   std::vector<InvitationRow> invitations;
+  std::vector<Awaited> awaited;
 };
 
 // The rows of one batch of core steps: all of it is stored, or nothing.

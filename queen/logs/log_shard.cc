@@ -34,6 +34,10 @@ journal::Location LogShard::At(Epoch epoch) const {
   return LogLocation(directory_, epoch);
 }
 
+journal::Location LogShard::LateAt(Epoch epoch) const {
+  return LateLocation(directory_, epoch);
+}
+
 std::shared_ptr<const OpenedLog> LogShard::Find(Epoch epoch) const {
   absl::MutexLock lock(&mutex_);
   auto found = logs_.find(epoch);
@@ -170,10 +174,11 @@ absl::Status LogShard::RecoverLog(Epoch epoch) {
   return absl::OkStatus();
 }
 
-void LogShard::OpenLog(Epoch epoch, SessionId session) {
-  absl::StatusOr<std::shared_ptr<OpenedLog>> log = Open(epoch);
+void LogShard::OpenLog(Epoch epoch, SessionId session, std::optional<Seq> late) {
+  absl::StatusOr<std::shared_ptr<OpenedLog>> log = late ? OpenLate(epoch, *late) : Open(epoch);
   if (absl::IsResourceExhausted(log.status())) {
     unopened_[epoch].session = session;
+    unopened_[epoch].late = late;
     return callbacks_->starved(log.status());
   }
   if (!log.ok()) return callbacks_->failed(log.status());
@@ -241,7 +246,7 @@ void LogShard::GoOn() {
   held_ = false;
   for (auto& [epoch, unopened] : std::exchange(unopened_, {})) {
     if (unopened.session) {
-      OpenLog(epoch, unopened.session);
+      OpenLog(epoch, unopened.session, unopened.late);
       if (std::shared_ptr<const OpenedLog> log = Find(epoch)) {
         callbacks_->resume_from(unopened.session, epoch, Seq(log->last.load() + 1));
       }

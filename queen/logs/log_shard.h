@@ -17,6 +17,7 @@
 #include "common/base/limits.h"
 #include "common/journal/line_index.h"
 #include "common/journal/reader.h"
+#include "common/journal/scan.h"
 #include "common/journal/writer.h"
 #include "queen/logs/log_store.h"
 
@@ -26,6 +27,8 @@ namespace waggle::queen {
 struct OpenedLog {
   Epoch epoch;
   SessionId session;  // who may append; none = nobody
+  bool late = false;  // the second one, of an attempt that ended as unknown
+  Seq after;          // of a late one: where it goes on in the first
   journal::Location location;
   std::unique_ptr<journal::Writer> writer;
   std::unique_ptr<journal::IndexWriter> index;  // made with the first checkpoint
@@ -61,13 +64,15 @@ class LogShard {
   ~LogShard();
 
   absl::Status RecoverLog(Epoch epoch);  // before the first request
+  // Likewise: the late log of an attempt whose sealed one goes to `after`, if something of it is there.
+  absl::Status RecoverLate(Epoch epoch, Seq after);
   void Post(std::function<void()> request);
   // One round of each loop, without waiting. RunRequests: true when there is something for RunSync.
   bool RunRequests();
   void RunSync();
 
   // Requests, run on the append thread.
-  void OpenLog(Epoch epoch, SessionId session);
+  void OpenLog(Epoch epoch, SessionId session, std::optional<Seq> late = std::nullopt);
   void Append(SessionId session, Epoch epoch, std::string_view records);
   void Seal(const effect::SealLog& seal);
   void CloseLog(Epoch epoch);
@@ -76,6 +81,7 @@ class LogShard {
 
   std::shared_ptr<const OpenedLog> Find(Epoch epoch) const;
   journal::Location At(Epoch epoch) const;
+  journal::Location LateAt(Epoch epoch) const;
 
  private:
   struct SyncItem {
@@ -88,6 +94,7 @@ class LogShard {
 
   struct Unopened {  // there was no space for its file
     SessionId session;
+    std::optional<Seq> late;
     std::optional<effect::SealLog> seal;
   };
 
@@ -95,8 +102,13 @@ class LogShard {
   void SyncLoop();
   void HandOverToSync();
   absl::StatusOr<std::shared_ptr<OpenedLog>> Open(Epoch epoch);
+  absl::StatusOr<std::shared_ptr<OpenedLog>> OpenLate(Epoch epoch, Seq after);
+  // What the sealed log says up to where the late one goes on.
+  absl::Status TakeBefore(OpenedLog& late, Seq after);
   // What follows from the records up to the writer's last: state, totals, final record.
   absl::Status ReadState(OpenedLog& log);
+  // For the walk over a log: takes the records `from` … `last`, counts those before too.
+  std::function<void(const journal::RecordView&, journal::Position)> TakeUntil(OpenedLog& log, Seq last, Seq from);
   // Nothing more is taken until GoOn(). What was taken and could not be written is forgotten.
   void Starve(OpenedLog& log, const absl::Status& why);
   // Takes the longest prefix of `records` that continues the log; false when a gap or damage stopped it, or

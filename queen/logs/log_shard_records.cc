@@ -58,18 +58,74 @@ absl::Status LogShard::ReadState(OpenedLog& log) {
   log.first_boot_nanos = log.last_boot_nanos = 0;
   const Seq last = log.writer->last();
   if (!last) return absl::OkStatus();
+  if (log.late) {
+    // A sealed log that is harmed makes a late log that cannot be checked; it is no reason not to take it.
+    absl::Status before = TakeBefore(log, log.after);
+    if (!before.ok() && log.problem.empty()) log.problem = std::string(before.message());
+    return journal::ScanBehind(log.location, log.epoch, log.after, TakeUntil(log, last, Seq(1))).status();
+  }
   // Digests and line numbers go on from the last checkpoint; only what is behind it is hashed again. The
   // last record, which may be the final, is always taken again.
   journal::Checkpoint checkpoint = journal::FindRecord(log.location, last, &log.index_entries);
   log.state = checkpoint.state;
-  auto visit = [&](const RecordView& record, journal::Position) {
+  return journal::Scan(log.location, log.epoch, TakeUntil(log, last, checkpoint.next)).status();
+}
+
+std::function<void(const RecordView&, journal::Position)> LogShard::TakeUntil(OpenedLog& log, Seq last, Seq from) {
+  return [this, &log, last, from](const RecordView& record, journal::Position) {
     if (record.header.seq > last) return;
     if (log.first_boot_nanos == 0) log.first_boot_nanos = record.header.boot_nanos;
     log.last_boot_nanos = record.header.boot_nanos;
     log.total_bytes += record.raw.size();
-    if (record.header.seq >= checkpoint.next) Take(log, record);
+    if (record.header.seq >= from) Take(log, record);
   };
-  return journal::Scan(log.location, log.epoch, visit).status();
+}
+
+absl::Status LogShard::RecoverLate(Epoch epoch, Seq after) {
+  if (!FileExists(LateAt(epoch).Segment(0))) return absl::OkStatus();
+  ASSIGN_OR_RETURN(std::shared_ptr<OpenedLog> log, OpenLate(epoch, after));
+  if (log->final) callbacks_->complete(Completion(*log));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<OpenedLog>> LogShard::OpenLate(Epoch epoch, Seq after) {
+  {
+    absl::MutexLock lock(&mutex_);
+    auto found = logs_.find(epoch);
+    if (found != logs_.end() && found->second->late) return found->second;
+  }
+  auto log = std::make_shared<OpenedLog>();
+  log->epoch = epoch;
+  log->late = true;
+  log->after = after;
+  log->location = LateAt(epoch);
+  RETURN_IF_ERROR(MakeDirectoriesDurably(log->location.directory));
+  ASSIGN_OR_RETURN(log->writer, journal::Writer::RecoverBehind(log->location, epoch, after));
+  RETURN_IF_ERROR(ReadState(*log));
+  log->last.store(log->writer->last().value());
+  log->durable.store(log->last.load());
+  absl::MutexLock lock(&mutex_);
+  logs_[epoch] = log;
+  return log;
+}
+
+absl::Status LogShard::TakeBefore(OpenedLog& late, Seq after) {
+  const journal::Location sealed = At(late.epoch);
+  journal::Checkpoint checkpoint = journal::FindRecord(sealed, Seq(after.value() + 1));
+  late.state = checkpoint.state;
+  journal::Reader reader(sealed);
+  reader.SeekToPosition(checkpoint.position.segment, checkpoint.position.byte, checkpoint.next);
+  std::string raw;
+  while (reader.next() <= after) {
+    raw.clear();
+    ASSIGN_OR_RETURN(const std::size_t count, reader.ReadRaw(limits::kLogBatch, after, &raw));
+    if (count == 0) {
+      return absl::DataLossError(
+          absl::StrCat("the log before it ends at record ", reader.next().value() - 1));
+    }
+    journal::ForEachRecord(raw, [&](const RecordView& record) { late.state.Feed(record); });
+  }
+  return absl::OkStatus();
 }
 
 void LogShard::Starve(OpenedLog& log, const absl::Status& why) {
@@ -171,7 +227,7 @@ absl::Status LogShard::Write(OpenedLog& log, std::string_view raw, Seq last) {
   log.total_bytes += raw.size();
   log.unsynced_bytes += raw.size();
   log.last.store(last.value(), std::memory_order_release);
-  if (log.total_bytes < limits::kIndexEvery) return absl::OkStatus();  // short logs need no index
+  if (log.late || log.total_bytes < limits::kIndexEvery) return absl::OkStatus();  // short logs need no index
   if (log.index == nullptr) {
     absl::StatusOr<std::unique_ptr<journal::IndexWriter>> index =
         journal::IndexWriter::Open(log.location, log.index_entries);
@@ -230,6 +286,7 @@ event::LogComplete LogShard::Completion(const OpenedLog& log) const {
   complete.last_seq = log.last.load();
   complete.duration = Duration(journal::NanosBetween(log.first_boot_nanos, log.last_boot_nanos));
   complete.problem = log.problem;
+  complete.late = log.late;
   return complete;
 }
 

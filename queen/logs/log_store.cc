@@ -11,6 +11,12 @@ journal::Location LogLocation(const std::string& logs, Epoch epoch) {
   return {absl::StrCat(logs, "/", epoch.value() / 4096), absl::StrCat(epoch.value())};
 }
 
+journal::Location LateLocation(const std::string& logs, Epoch epoch) {
+  journal::Location location = LogLocation(logs, epoch);
+  location.prefix += "-late";
+  return location;
+}
+
 LogStore::LogStore(std::string directory, int shards, Callbacks callbacks)
     : directory_(std::move(directory)) {
   auto shared = std::make_shared<Callbacks>(std::move(callbacks));
@@ -34,9 +40,13 @@ absl::Status LogStore::Recover(const std::vector<Epoch>& epochs) {
   return absl::OkStatus();
 }
 
-void LogStore::OpenLog(Epoch epoch, SessionId session) {
+absl::Status LogStore::RecoverLate(Epoch epoch, Seq after) {
+  return ShardOf(epoch).RecoverLate(epoch, after);
+}
+
+void LogStore::OpenLog(Epoch epoch, SessionId session, std::optional<Seq> late) {
   LogShard& shard = ShardOf(epoch);
-  shard.Post([&shard, epoch, session] { shard.OpenLog(epoch, session); });
+  shard.Post([&shard, epoch, session, late] { shard.OpenLog(epoch, session, late); });
 }
 
 void LogStore::Append(SessionId session, Epoch epoch, std::string records, std::function<void()> taken) {
@@ -65,16 +75,31 @@ void LogStore::GoOn() {
   for (const auto& shard : shards_) shard->Post([&shard = *shard] { shard.GoOn(); });
 }
 
-std::optional<Seq> LogStore::Last(Epoch epoch) const {
-  std::shared_ptr<const OpenedLog> log = ShardOf(epoch).Find(epoch);
-  if (log == nullptr) return std::nullopt;
-  return Seq(log->last.load(std::memory_order_acquire));
+namespace {
+
+std::optional<Seq> Of(const std::shared_ptr<const OpenedLog>& log, bool late,
+                      std::atomic<std::uint64_t> OpenedLog::*which) {
+  if (log == nullptr || log->late != late) return std::nullopt;
+  return Seq(((*log).*which).load(std::memory_order_acquire));
 }
 
+}  // namespace
+
+std::optional<Seq> LogStore::Last(Epoch epoch) const {
+  return Of(ShardOf(epoch).Find(epoch), false, &OpenedLog::last);
+}
+std::optional<Seq> LogStore::LateLast(Epoch epoch) const {
+  return Of(ShardOf(epoch).Find(epoch), true, &OpenedLog::last);
+}
 std::optional<Seq> LogStore::Durable(Epoch epoch) const {
-  std::shared_ptr<const OpenedLog> log = ShardOf(epoch).Find(epoch);
-  if (log == nullptr) return std::nullopt;
-  return Seq(log->durable.load(std::memory_order_acquire));
+  return Of(ShardOf(epoch).Find(epoch), false, &OpenedLog::durable);
+}
+std::optional<Seq> LogStore::LateDurable(Epoch epoch) const {
+  return Of(ShardOf(epoch).Find(epoch), true, &OpenedLog::durable);
+}
+
+journal::Location LogStore::LateAt(Epoch epoch) const {
+  return ShardOf(epoch).LateAt(epoch);
 }
 
 journal::Location LogStore::At(Epoch epoch) const {

@@ -17,6 +17,7 @@ class LogShard;
 
 // Where the log of an attempt lies below the folder of all logs.
 journal::Location LogLocation(const std::string& logs, Epoch epoch);
+journal::Location LateLocation(const std::string& logs, Epoch epoch);  // of its late log
 
 // The logs of all attempts: DATA/logs/<epoch div 4096>/<epoch>.NNN. Appends what drones send, acknowledges
 // what is synced, checks and closes complete logs. Thread-safe; the work is done by shard threads, an epoch
@@ -43,8 +44,11 @@ class LogStore {
   // At start, before anybody is served: opens the logs of attempts without a verdict, cuts torn tails, and
   // posts LogComplete again for those that have their final record.
   absl::Status Recover(const std::vector<Epoch>& epochs);
+  // The late log of an attempt that ended as unknown, whose sealed one has `after` records of its drone.
+  absl::Status RecoverLate(Epoch epoch, Seq after);
 
-  void OpenLog(Epoch epoch, SessionId session);
+  // `late`: the late log instead, which goes on behind this record of the sealed one.
+  void OpenLog(Epoch epoch, SessionId session, std::optional<Seq> late = std::nullopt);
   // Whole records as they came from `session`, any of them possibly damaged, repeated or out of order.
   // `taken` is called when the bytes are dealt with (not yet durable): the stream may read on.
   void Append(SessionId session, Epoch epoch, std::string records, std::function<void()> taken);
@@ -56,10 +60,14 @@ class LogStore {
   void GoOn();
 
   // Of an open log; nullopt when it is not open.
-  std::optional<Seq> Last(Epoch epoch) const;     // appended: may be read
-  std::optional<Seq> Durable(Epoch epoch) const;  // synced: was or will be acknowledged
+  std::optional<Seq> Last(Epoch epoch) const;      // appended: may be read
+  std::optional<Seq> LateLast(Epoch epoch) const;  // likewise, of the late log
+  std::optional<Seq> Durable(Epoch epoch) const;   // synced: was or will be acknowledged
+  std::optional<Seq> LateDurable(Epoch epoch) const;
 
   journal::Location At(Epoch epoch) const;
+  // DATA/logs/<epoch div 4096>/<epoch>-late.NNN
+  journal::Location LateAt(Epoch epoch) const;
 
  private:
   LogStore(std::string directory, int shards, Callbacks callbacks);

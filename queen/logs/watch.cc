@@ -6,6 +6,7 @@
 #include "absl/time/time.h"
 #include "common/base/planted.h"
 #include "common/base/status_macros.h"
+#include "queen/core/verdict.h"
 
 namespace waggle::queen {
 
@@ -235,10 +236,10 @@ WatchHub::Turn WatchHub::TakeTurn(Watcher& watcher, JobRow job, bool job_changed
       absl::StatusOr<bool> sent = SendMore(watcher);
       if (!sent.ok()) return fail(sent.status());
       if (*sent) return Turn::kSent;
-      if (!watcher.final_seen && watcher.start.follow) return Turn::kNothing;
+      if (!watcher.final_seen && watcher.start.follow && !watcher.start.late) return Turn::kNothing;
       if (!watcher.final_seen) return end();
     }
-    bool one_attempt = watcher.start.attempt != 0 && watcher.epoch;
+    bool one_attempt = (watcher.start.attempt != 0 || watcher.start.late) && watcher.epoch;
     if (one_attempt) return end();
     absl::StatusOr<std::optional<AttemptRow>> next = NextAttempt(watcher, job);
     if (!next.ok()) return fail(next.status());
@@ -290,7 +291,27 @@ absl::Status WatchHub::Enter(Watcher& watcher, const AttemptRow& attempt) {
   watcher.final_seen = false;
   if (!first) watcher.last_sent = Seq();
   Listen(watcher, attempt.epoch);
+  if (watcher.start.late) return EnterLate(watcher, attempt);
   return first ? SkipToStart(watcher) : absl::OkStatus();
+}
+
+// Behind the records of the drone in the log proper, so that lines go on counting.
+absl::Status WatchHub::EnterLate(Watcher& watcher, const AttemptRow& attempt) {
+  const Seq before = LastBeforeSeal(attempt);
+  if (!attempt.late.known() && !logs_.LateLast(attempt.epoch)) {
+    return absl::NotFoundError(absl::StrCat("nothing came later of attempt ", attempt.number, " of job ",
+                                            attempt.job.value(),
+                                            attempt.late_awaited ? ": its drone is not back yet" : ""));
+  }
+  watcher.start.from_line = 0;
+  watcher.start.after_seq = before;
+  RETURN_IF_ERROR(SkipToStart(watcher));
+  watcher.late_entered = true;
+  watcher.last_sent = before;
+  watcher.final_seen = false;
+  watcher.reader.emplace(logs_.LateAt(attempt.epoch));
+  watcher.reader->SeekToPosition(0, journal::kSegmentHeaderBytes, Seq(before.value() + 1));
+  return absl::OkStatus();
 }
 
 // What a watcher is told instead of the journal's own message, which names files of the data directory.
@@ -305,7 +326,7 @@ absl::Status WatchHub::SkipToStart(Watcher& watcher) {
   const WatchStart& start = watcher.start;
   bool by_line = start.from_line > 1 && !start.after_seq;
   if (!by_line && !start.after_seq) return absl::OkStatus();
-  ASSIGN_OR_RETURN(Seq last, Available(watcher.epoch));
+  ASSIGN_OR_RETURN(Seq last, Available(watcher));
   journal::Location location = logs_.At(watcher.epoch);
   std::string raw;
   journal::Reader head(location);
@@ -341,14 +362,17 @@ absl::Status WatchHub::SkipToStart(Watcher& watcher) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Seq> WatchHub::Available(Epoch epoch) {
-  if (std::optional<Seq> live = logs_.Last(epoch)) return *live;
-  ASSIGN_OR_RETURN(AttemptRow attempt, store_.GetAttempt(epoch));
-  return Seq(attempt.last_seq);
+absl::StatusOr<Seq> WatchHub::Available(const Watcher& watcher) {
+  const bool late = watcher.late_entered;
+  if (std::optional<Seq> live = late ? logs_.LateLast(watcher.epoch) : logs_.Last(watcher.epoch)) {
+    return *live;
+  }
+  ASSIGN_OR_RETURN(AttemptRow attempt, store_.GetAttempt(watcher.epoch));
+  return Seq(late ? attempt.late.last_seq : attempt.last_seq);
 }
 
 absl::StatusOr<bool> WatchHub::SendMore(Watcher& watcher) {
-  ASSIGN_OR_RETURN(Seq last, Available(watcher.epoch));
+  ASSIGN_OR_RETURN(Seq last, Available(watcher));
   RecordBatch batch;
   absl::StatusOr<std::size_t> count = watcher.reader->ReadRaw(limits::kWatchBatch, last, &batch.raw);
   if (!count.ok()) return Damaged(watcher, watcher.reader->next());

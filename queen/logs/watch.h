@@ -31,6 +31,7 @@ struct WatchStart {
   Seq after_seq;
   std::uint64_t from_line = 0;
   bool follow = false;
+  bool late = false;  // the late log of the attempt instead, whole; NotFound: there is none
 };
 
 // Consecutive records of one attempt.
@@ -89,7 +90,7 @@ class WatchHub {
     // Of the pump thread that has it.
     Epoch epoch;
     std::uint32_t attempt = 0;
-    bool job_shown = false, final_seen = false;
+    bool job_shown = false, final_seen = false, late_entered = false;
     std::optional<journal::Reader> reader;
     journal::LineCounter lines;
     std::int64_t first_boot_nanos = 0;
@@ -102,12 +103,13 @@ class WatchHub {
   void Wake(const WatcherPtr& watcher) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Turn TakeTurn(Watcher& watcher, JobRow job, bool job_changed);
   absl::Status Enter(Watcher& watcher, const AttemptRow& attempt);
+  absl::Status EnterLate(Watcher& watcher, const AttemptRow& attempt);
   absl::Status SkipToStart(Watcher& watcher);
   static absl::Status Damaged(const Watcher& watcher, Seq seq);
   // The attempt to read first, or the one after the current; nullopt = none yet.
   absl::StatusOr<std::optional<AttemptRow>> NextAttempt(const Watcher& watcher, const JobRow& job);
   absl::StatusOr<bool> SendMore(Watcher& watcher);
-  absl::StatusOr<Seq> Available(Epoch epoch);
+  absl::StatusOr<Seq> Available(const Watcher& watcher);
   void Listen(Watcher& watcher, Epoch epoch);
   void Drop(const WatcherPtr& watcher) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

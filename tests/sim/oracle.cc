@@ -18,6 +18,10 @@ std::string Oracle::LogPath(Epoch epoch) {
   return absl::StrCat("/q/logs/", epoch.value() / 4096, "/", epoch.value(), ".000");
 }
 
+std::string Oracle::LateLogPath(Epoch epoch) {
+  return absl::StrCat("/q/logs/", epoch.value() / 4096, "/", epoch.value(), "-late.000");
+}
+
 // ---- shims ----
 
 void Oracle::ShimStarted(Epoch epoch, JobId job, std::size_t drone) {
@@ -58,8 +62,12 @@ void Oracle::RecordsSpooled(Epoch epoch, std::string_view records) {
 
 void Oracle::AttemptDeleted(Epoch epoch, bool wanted) {
   auto row = store_.attempts.find(epoch);
+  const bool awaited = row != store_.attempts.end() && row->second.late_awaited;
   const bool over = given_up_.contains(epoch) || (row != store_.attempts.end() &&
                                                   (IsTerminal(row->second.state) || row->second.log_closed));
+  if (wanted && awaited) {
+    world_.Fail("I16", absl::StrCat("attempt ", epoch.value(), " was deleted while its truth is waited for"));
+  }
   if (wanted && !over) {
     world_.Fail(
         "I6", absl::StrCat("attempt ", epoch.value(), " was deleted on its drone before its end was stored"));
@@ -142,8 +150,59 @@ const Oracle::Durable& Oracle::DurableOf(Epoch epoch) {
   return durable;
 }
 
+Seq Oracle::CheckLateLog(Epoch epoch, std::string_view data) {
+  Seq last;
+  if (data.size() < journal::kSegmentHeaderBytes) return last;
+  data.remove_prefix(journal::kSegmentHeaderBytes);
+  const std::vector<std::uint32_t>& wrote = truths_.at(epoch).records;
+  journal::RecordView record;
+  while (journal::DecodeRecord(data, &record) == journal::DecodeResult::kOk) {
+    const std::uint64_t seq = record.header.seq.value();
+    const bool produced = seq <= wrote.size() && wrote[seq - 1] == record.header.crc;
+    const bool sealed = record.header.kind == Kind::kStatus || record.header.kind == Kind::kFinal;
+    if (!produced && !sealed) {
+      world_.Fail("I5", absl::StrCat("the late log of attempt ", epoch.value(), " has a record ", seq,
+                                     " that its job did not write there"));
+      return last;
+    }
+    last = record.header.seq;
+    data.remove_prefix(record.raw.size());
+  }
+  return last;
+}
+
+// What is told later is what the shim did; the verdict and its log are as they were.
+void Oracle::CheckLateTruth(const queen::AttemptRow& row) {
+  auto wrong = [&](std::string_view how) {
+    world_.Fail("I16", absl::StrCat("the late truth of attempt ", row.epoch.value(), " is ",
+                                    std::string(Name(row.late.state)), " (",
+                                    std::string(Name(row.late.reason)), "), deploy code ",
+                                    row.late.deploy_code, ": ", absl::string_view(how.data(), how.size())));
+  };
+  world_.Sometimes(Rare::late_truth);
+  if (row.state != JobState::kErrored || row.reason != Reason::kUnknown) return wrong("its verdict is known");
+  if (row.late_awaited) return wrong("it is still waited for");
+  const Disk::File* file = world_.disk.Find(LateLogPath(row.epoch));
+  if (file == nullptr) return wrong("it has no log");
+  const Seq last = CheckLateLog(row.epoch, file->durable);
+  if (last.value() != row.late.last_seq) return wrong("its log is not durable");
+  const std::optional<journal::Final>& final = truths_.at(row.epoch).final;
+  if (row.late.reason == Reason::kShimLost) {
+    world_.Sometimes(Rare::late_shim_lost);  // or the end of its spool was lost with the power of its host
+    return;
+  }
+  if (row.late.reason == Reason::kLogIncomplete && power_lost_) return;  // half a seal may stand in its log
+  if (!final) return wrong("its shim has not ended it");
+  if (row.late.reason != final->reason || row.late.deploy_code != final->deploy_code ||
+      row.late.test_code != final->test_code || row.late.failed_code != final->failed_code) {
+    return wrong("its shim says otherwise");
+  }
+}
+
 void Oracle::Acked(Epoch epoch, Seq seq) {
-  const Seq last = DurableOf(epoch).last;
+  Seq last = DurableOf(epoch).last;
+  const Disk::File* late = world_.disk.Find(LateLogPath(epoch));
+  if (late != nullptr) last = std::max(last, CheckLateLog(epoch, late->durable));
   if (seq <= last) return;
   world_.Fail("I6", absl::StrCat("record ", seq.value(), " of attempt ", epoch.value(),
                                  " was acknowledged; durable are ", last.value()));
@@ -194,7 +253,12 @@ void Oracle::CheckBranch(JobId job) {
 
 void Oracle::BeforeCommit(const queen::WriteBatch& rows) {
   for (const queen::AttemptRow& row : rows.attempts) {
-    if (store_.attempts.contains(row.epoch)) continue;
+    auto before = store_.attempts.find(row.epoch);
+    if (before != store_.attempts.end()) {
+      const bool given_up = before->second.late_awaited && !row.late_awaited && !row.late.known();
+      if (given_up) world_.Sometimes(Rare::late_drone_gone);
+      continue;
+    }
     CheckNewAttempt(row);
     assigned_.push_back(row.job);
     if (row.number > 1) world_.Sometimes(Rare::queued_again);
@@ -205,9 +269,10 @@ void Oracle::AfterCommit(const queen::WriteBatch& rows) {
   for (JobId job : std::exchange(assigned_, {})) CheckBranch(job);
   std::set<JobId> seen;
   for (const queen::JobRow& row : rows.jobs) {
-    if (IsTerminal(row.state) && seen.insert(row.id).second) CheckVerdict(row);
+    if (IsTerminal(row.state) && !row.late.known() && seen.insert(row.id).second) CheckVerdict(row);
   }
   for (const queen::AttemptRow& row : rows.attempts) {
+    if (row.late.known()) CheckLateTruth(row);
     if (!row.log_closed || DurableOf(row.epoch).final) continue;
     world_.Fail("I5",
                 absl::StrCat("the log of attempt ", row.epoch.value(), " counts as closed; durable are ",

@@ -55,6 +55,7 @@ class Oracle {
 
   // The log of an attempt on the queen's disk.
   static std::string LogPath(Epoch epoch);
+  static std::string LateLogPath(Epoch epoch);
   const std::vector<std::uint32_t>* Stored(Epoch epoch) const;
 
  private:
@@ -80,6 +81,9 @@ class Oracle {
   void CheckNewAttempt(const queen::AttemptRow& row);
   void CheckBranch(JobId job);
   void CheckVerdict(const queen::JobRow& row);
+  void CheckLateTruth(const queen::AttemptRow& row);
+  // Of the late log: every record as the shim wrote it, from where the sealed log's end was; gives the last.
+  Seq CheckLateLog(Epoch epoch, std::string_view data);
   bool CheckStoredRecord(Epoch epoch, Checked& checked, const journal::RecordView& record);
   const Durable& DurableOf(Epoch epoch);
 

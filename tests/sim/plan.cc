@@ -31,7 +31,17 @@ JobPlan MakeJob(Random& random, bool any_gpu) {
     job.cancel_after = random.Skewed(kMilli / 4, kMinute);
     job.cancel_now = random.OneIn(3);
     auto& steps = job.phases[job.type == JobType::kDeploy ? 3 : 2];
-    steps.back().endless = random.OneIn(2);
+    // Nobody can cancel a deploy any more whose verdict is unknown: it has to end by itself.
+    const bool long_one = random.OneIn(2);
+    if (long_one && job.type == JobType::kDeploy) steps.back().duration = 10 * kMinute;
+    steps.back().endless = long_one && job.type != JobType::kDeploy;
+  }
+  // Long enough to be lost and found again on its way.
+  if (job.type == JobType::kDeploy && !job.cancel_after && random.OneIn(3)) {
+    StepPlan& last = job.phases[3].back();
+    last.duration = random.Between(kMinute / 2, 4 * kMinute);
+    last.chunks += 20;
+    last.chunk_bytes = std::max<std::uint32_t>(last.chunk_bytes, 100);
   }
   job.watched = random.OneIn(4);
   if (random.OneIn(4)) job.repeated_after = random.Skewed(kMicro, kMinute);

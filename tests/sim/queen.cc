@@ -5,6 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
+#include "queen/core/verdict.h"
 #include "tests/sim/drone.h"
 
 namespace waggle::sim {
@@ -52,8 +53,12 @@ void QueenHost::Start() {
   for (const queen::AttemptRow& attempt : snapshot.attempts) {
     if (!attempt.log_closed) open.push_back(attempt.epoch);
   }
+  std::vector<std::pair<Epoch, Seq>> late;
+  for (const auto& [job, attempt] : snapshot.awaited) {
+    late.emplace_back(attempt.epoch, queen::LastBeforeSeal(attempt));
+  }
   hive_ = std::make_unique<queen::Hive>(queen::HiveConfig{}, std::move(snapshot), clock_.Local());
-  OpenLogs(open);
+  OpenLogs(open, late);
   if (!dying_) Append(hive_->Start(clock_.Local(), clock_.Wall()));
   if (dying_) return Gone(down_, false);
   StartCommit();

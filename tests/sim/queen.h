@@ -84,7 +84,7 @@ class QueenHost {
   void Send(const queen::effect::Send& e);
   void SendBulk(SessionId session, drone::BulkDown message);
   void CloseStream(std::uint64_t id);
-  void OpenLogs(const std::vector<Epoch>& recover);
+  void OpenLogs(const std::vector<Epoch>& recover, const std::vector<std::pair<Epoch, Seq>>& late);
   void RunLogs();
   void StorageFailed(const absl::Status& status);
   Nanos DiskTime();

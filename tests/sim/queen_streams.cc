@@ -95,7 +95,7 @@ void QueenHost::HearRecords(std::uint64_t connection, Epoch epoch, const std::st
   });
 }
 
-void QueenHost::OpenLogs(const std::vector<Epoch>& recover) {
+void QueenHost::OpenLogs(const std::vector<Epoch>& recover, const std::vector<std::pair<Epoch, Seq>>& late) {
   auto callbacks = std::make_shared<queen::LogStore::Callbacks>();
   callbacks->acked = [this](SessionId session, Epoch epoch, Seq seq) {
     if (dying_) return;
@@ -134,6 +134,10 @@ void QueenHost::OpenLogs(const std::vector<Epoch>& recover) {
     if (file != nullptr && file->data.size() < before) world_.Sometimes(Rare::queen_cut_torn_log);
     oracle_.LogGrew(epoch);
   }
+  for (const auto& [epoch, after] : late) {
+    absl::Status recovered = logs_->RecoverLate(epoch, after);
+    if (!recovered.ok()) return StorageFailed(recovered);
+  }
 }
 
 // The two threads of the shard, each when it gets round to it.
@@ -153,7 +157,7 @@ void QueenHost::RunLogs() {
 std::optional<Seq> QueenHost::LastAppended(Epoch epoch) const {
   if (logs_ == nullptr) return std::nullopt;
   auto log = logs_->Find(epoch);
-  if (log == nullptr) return std::nullopt;
+  if (log == nullptr || log->late) return std::nullopt;
   return Seq(log->last.load());
 }
 
@@ -185,9 +189,13 @@ void QueenHost::Send(const queen::effect::Send& e) {
   drone::ControlDown message = ToDrone(e.message, document);
   if (auto* welcome = std::get_if<drone::Welcome>(&message)) {
     sessions_[welcome->session] = stream.drone;
-    for (drone::Disposition& d : welcome->attempts) {
+    const auto& attempts = std::get<queen::to_drone::Welcome>(e.message).attempts;
+    for (std::size_t i = 0; i < attempts.size(); ++i) {
+      drone::Disposition& d = welcome->attempts[i];
       auto log = logs_->Find(d.epoch);
-      if (log != nullptr) d.acked = Seq(log->durable.load());
+      const bool late = attempts[i].late.has_value();
+      if (log != nullptr && log->late == late) d.acked = std::max(d.acked, Seq(log->durable.load()));
+      if (late && d.acked > *attempts[i].late) world_.Sometimes(Rare::late_log_resumed);
       oracle_.Acked(d.epoch, d.acked);
     }
   }
@@ -218,7 +226,7 @@ void QueenHost::Perform(const queen::Effect& effect) {
   }
   if (const auto* e = std::get_if<queen::effect::OpenLog>(&effect)) {
     logs_->Post([this, e = *e] {
-      logs_->OpenLog(e.epoch, e.session);
+      logs_->OpenLog(e.epoch, e.session, e.late);
       oracle_.LogOpened(e.epoch, e.session);
     });
     return RunLogs();

@@ -67,7 +67,7 @@ bool Simulation::Quiet() const {
     if (!IsTerminal(job.state)) return false;
   }
   for (const auto& [epoch, attempt] : store_.attempts) {
-    if (!attempt.log_closed) return false;
+    if (!attempt.log_closed || attempt.late_awaited) return false;
   }
   return std::all_of(drones_.begin(), drones_.end(), [](const auto& drone) { return drone->Idle(); });
 }

@@ -68,8 +68,8 @@ struct Down {
     drone::Welcome welcome{1, m.session, {}, {}, {}, {}, {}};
     if (m.drain) welcome.drain = ToDrone(*m.drain);
     for (const queen::Disposition& d : m.attempts) {
-      welcome.attempts.push_back(
-          {d.epoch, static_cast<drone::Disposition::Action>(d.action), Seq(), d.cancel, d.granted});
+      welcome.attempts.push_back({d.epoch, static_cast<drone::Disposition::Action>(d.action),
+                                  d.late.value_or(Seq()), d.cancel, d.granted});
     }
     return welcome;
   }

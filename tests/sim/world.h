@@ -33,7 +33,8 @@ namespace waggle::sim {
   X(verdict_after_restart) X(send_final) X(forgotten) X(grant_said_again) X(drained) X(drained_by_queen) \
   X(commit_waited_for_space) X(log_waited_for_space) X(refused_for_space) X(queen_left_by_sync_error) \
   X(held_for_branch) X(lease_over_on_drone) \
-  X(submission_repeated) X(submission_found_stored)
+  X(submission_repeated) X(submission_found_stored) \
+  X(late_truth) X(late_log_resumed) X(late_shim_lost) X(late_drone_gone)
 // clang-format on
 
 enum class Rare : std::uint8_t {

@@ -28,7 +28,10 @@ void ShadowStore::Take(const Counters& c) {
 
 void ShadowStore::Take(const JobRow& row) {
   auto at = jobs.find(row.id);
-  if (at != jobs.end() && IsTerminal(at->second.state)) {
+  // Beside the verdict the truth may come, once.
+  const bool truth =
+      at != jobs.end() && row.late.known() && !at->second.late.known() && Same(row, at->second);
+  if (at != jobs.end() && IsTerminal(at->second.state) && !truth) {
     problem_(absl::StrCat("job ", row.id.value(), " is ", std::string(Name(at->second.state)),
                           " and was written again as ", std::string(Name(row.state)),
                           Same(row, at->second) ? " (the same)" : ""));
@@ -50,7 +53,9 @@ void ShadowStore::Take(const AttemptRow& row) {
   } else {
     const AttemptRow& before = at->second;
     Check(before.job == row.job, "an attempt changed its job", epoch);
-    Check(!before.log_closed, "an attempt was over and is written again", epoch);
+    Check(!before.log_closed || (before.late_awaited && !row.late_awaited && before.reason == row.reason &&
+                                 before.last_seq == row.last_seq),
+          "an attempt was over and is written again", epoch);
     Check(!IsTerminal(before.state) || before.state == row.state, "the verdict of an attempt changed", epoch);
     Check(row.state >= before.state, "the state of an attempt went backwards", epoch);
   }
@@ -97,6 +102,9 @@ Snapshot ShadowStore::Load() const {
   }
   for (const auto& [epoch, row] : attempts) {
     if (current.contains(epoch) || !row.log_closed) snapshot.attempts.push_back(row);
+  }
+  for (const auto& [epoch, row] : attempts) {
+    if (row.late_awaited) snapshot.awaited.push_back({jobs.at(row.job), row});
   }
   for (const auto& [id, row] : drones) snapshot.drones.push_back(row);
   for (const auto& [id, row] : peers) snapshot.peers.push_back(row);

@@ -52,6 +52,36 @@ TEST(RenderTest, AnEndedJobHasTheReceiptOfItsProcesses) {
   EXPECT_EQ(Receipt(MakeJob(14, "unit", v1::STARTED)), "");
 }
 
+TEST(RenderTest, ALateTruthStandsBesideTheVerdict) {
+  v1::Job job = Errored(12, "release", "unknown");
+  v1::Attempt* attempt = job.add_attempts();
+  attempt->set_number(1);
+  attempt->set_late_awaited(true);
+  EXPECT_THAT(JobFacts(job, {}, 1, 0, kPlain), HasSubstr("its drone may still come back"));
+  attempt->set_late_awaited(false);
+  v1::LateTruth* late = job.mutable_late();
+  late->set_state(v1::PASSED);
+  late->set_deploy_code(0);
+  late->set_finished_at(1'795'172'582'000);
+  EXPECT_EQ(Verdict(job, kPlain),
+            "⚡ 12 release errored (unknown): it took too long; late truth: passed, deploy exit 0, "
+            "2026-11-20T11:03:02Z");
+  v1::ListJobsResponse list;
+  *list.add_jobs() = job;
+  EXPECT_THAT(JobsTable(list, 0, kPlain),
+              HasSubstr("unknown; late truth: passed, deploy exit 0, 2026-11-20T"));
+  EXPECT_THAT(JobFacts(job, {}, 1, 0, kPlain), HasSubstr("waggle logs 12 --late"));
+  EXPECT_EQ(ToJson(job)["late"]["state"], "passed");
+  late->set_state(v1::CANCELED);
+  late->set_deploy_code(-1);
+  EXPECT_THAT(Verdict(job, kPlain), HasSubstr("late truth: canceled, deploy never began, "));
+  late->set_state(v1::ERRORED);
+  late->set_reason("shim_lost");
+  late->set_deploy_code(504);
+  EXPECT_THAT(Verdict(job, kPlain), HasSubstr("late truth: errored (shim_lost), deploy still unknown, "));
+  EXPECT_EQ(MirrorExitCodeOf(job), 122);  // whatever came later
+}
+
 TEST(RenderTest, AnUnknownStateFromANewerQueenIsNotAVerdict) {
   v1::Job job = MakeJob(1, "x", 77);
   EXPECT_FALSE(IsTerminal(StateOf(job)));

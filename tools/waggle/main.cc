@@ -207,6 +207,8 @@ class Flags {
     verb->add_option("--lines", o.lines, "Only these lines")->type_name("A-B");
     verb->add_option("--attempt", o.attempt, "Of this attempt")->check(CLI::PositiveNumber)->type_name("N");
     verb->add_option("-n", o.last, "Only the last N lines")->check(CLI::PositiveNumber)->type_name("N");
+    verb->add_flag("--late", o.late,
+                   "What a deploy printed after its drone was lost, told when that came back");
   }
 
   void AddLists() {

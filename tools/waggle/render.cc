@@ -1,5 +1,6 @@
 #include "tools/waggle/render.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -37,10 +38,26 @@ std::string Took(const v1::Job& job, WallMillis now) {
   return ClockTime(now - job.started_at());
 }
 
+// "late truth: passed, deploy exit 0, 2026-11-20T14:02:00Z"; "" when there is none.
+std::string LateText(const v1::Job& job) {
+  if (!job.has_late()) return "";
+  const v1::LateTruth& late = job.late();
+  const JobState state = wire::FromProto(late.state()).value_or(JobState::kErrored);
+  std::string how(Name(state));
+  if (state == JobState::kErrored) how = absl::StrCat("errored (", late.reason(), ")");
+  const std::int32_t code = late.deploy_code();
+  return absl::StrCat("late truth: ", how,
+                      code == -1               ? ", deploy never began"
+                      : code == kUnknownDeploy ? ", deploy still unknown"
+                                               : absl::StrCat(", deploy exit ", code),
+                      With(", ", WallTime(late.finished_at() != 0 ? late.finished_at() : late.arrived_at())));
+}
+
 // What stands in the last column: why it waits, why it ended.
 std::string Note(const v1::Job& job) {
   JobState state = StateOf(job);
   if (state == JobState::kFailed) return absl::StrCat(job.failed_step(), " exit ", job.failed_code());
+  if (state == JobState::kErrored && job.has_late()) return absl::StrCat(job.reason(), "; ", LateText(job));
   if (state == JobState::kErrored) return absl::StrCat(job.reason(), With(": ", job.detail()));
   if (job.cancel_requested() && !IsTerminal(state)) return "cancel requested";
   return job.detail();
@@ -87,7 +104,7 @@ std::string DescribeState(const v1::Job& job) {
       return absl::StrCat("failed", With(" ", job.failed_step()), " exit ", job.failed_code());
     case JobState::kErrored:
       return absl::StrCat("errored (", job.reason().empty() ? "no reason given" : job.reason(), ")",
-                          With(": ", job.detail()));
+                          With(": ", job.detail()), With("; ", LateText(job)));
     case JobState::kCanceled:
       // The detail, when there is one, says who and why.
       return job.detail().empty() ? absl::StrCat("canceled", With(" by ", job.canceled_by())) : job.detail();
@@ -141,6 +158,8 @@ void TakeAttemptVerdict(const v1::Attempt& attempt, v1::Job* job) {
   job->set_detail(attempt.detail());
   job->clear_receipt();
   if (attempt.has_receipt()) *job->mutable_receipt() = attempt.receipt();
+  job->clear_late();
+  if (attempt.has_late()) *job->mutable_late() = attempt.late();
 }
 
 std::string StepLabel(const v1::CommandRecord& command) {
@@ -239,6 +258,7 @@ std::string CommandLine(const v1::CommandRecord& command, bool over, const Style
 std::string AttemptLine(const v1::Job& job, const v1::Attempt& attempt) {
   v1::Job as_job = job;
   TakeAttemptVerdict(attempt, &as_job);
+  if (attempt.number() == job.attempt()) as_job.clear_late();  // said above
   std::string drone = IsTerminal(StateOf(as_job)) ? With(" on ", attempt.drone()) : "";
   return absl::StrCat("  ", job.id(), "@", attempt.number(), "  ", DescribeState(as_job), drone, "\n");
 }
@@ -270,6 +290,15 @@ std::string JobFacts(const v1::Job& job, const v1::OutlineResponse& outline, std
     if (job.type() != v1::TEST) Fact("deploy code", Code(job.deploy_code()), &out);
   }
   Fact("processes", Receipt(job), &out);
+  if (job.has_late()) {
+    Fact("told",
+         absl::StrCat(Moment(job.late().arrived_at(), now), "; its output from there on: waggle logs ",
+                      job.id(), " --late"),
+         &out);
+  } else if (std::any_of(job.attempts().begin(), job.attempts().end(),
+                         [](const v1::Attempt& attempt) { return attempt.late_awaited(); })) {
+    Fact("awaited", "its drone may still come back and tell what became of it", &out);
+  }
   if (job.attempts_size() > 0) absl::StrAppend(&out, "attempts\n");
   for (const v1::Attempt& attempt : job.attempts()) absl::StrAppend(&out, AttemptLine(job, attempt));
   if (outline.commands_size() > 0) {
@@ -282,8 +311,8 @@ std::string JobFacts(const v1::Job& job, const v1::OutlineResponse& outline, std
   return out;
 }
 
-std::string VerifyLine(std::uint64_t job, const v1::VerifyResponse& result) {
-  std::string name = absl::StrCat(job, "@", result.attempt());
+std::string VerifyLine(std::uint64_t job, const v1::VerifyResponse& result, bool late) {
+  std::string name = absl::StrCat(job, "@", result.attempt(), late ? " late log" : "");
   if (!result.complete()) {
     return absl::StrCat(
         name, " DAMAGED: ", result.problem().empty() ? "the log is not complete" : result.problem(), "\n");

@@ -44,6 +44,6 @@ std::string JobsTable(const v1::ListJobsResponse& jobs, WallMillis now, const St
 std::string DronesTable(const v1::ListDronesResponse& drones, WallMillis now, const Style& style);
 std::string JobFacts(const v1::Job& job, const v1::OutlineResponse& outline, std::uint32_t attempt,
                      WallMillis now, const Style& style);
-std::string VerifyLine(std::uint64_t job, const v1::VerifyResponse& result);
+std::string VerifyLine(std::uint64_t job, const v1::VerifyResponse& result, bool late = false);
 
 }  // namespace waggle::cli

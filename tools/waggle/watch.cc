@@ -143,6 +143,7 @@ class Watcher {
     request.set_job(s.spec.job);
     request.set_attempt(s.spec.attempt);
     request.set_follow(s.spec.follow);
+    request.set_late(s.spec.late);
     if (s.epoch != 0) {
       request.set_after_epoch(s.epoch);
       request.set_after_seq(s.seq);

@@ -24,6 +24,7 @@ struct WatchSpec {
   std::uint32_t attempt = 0;    // 0 = the current one and later ones
   std::uint64_t from_line = 0;  // 0 = the first byte; kFromNow = nothing of what is stored already
   bool follow = true;           // false: only what is stored now
+  bool late = false;            // what its drone brought behind the verdict `unknown`
 };
 
 // Receives what a watch brings, all from the thread that called Watch(). `stream` is the index into the

@@ -27,6 +27,16 @@ std::string AttemptsSql() {
                       "INDEXED BY attempts_with_open_log WHERE log_closed = 0) ORDER BY epoch");
 }
 
+constexpr const char* kAwaiting = "attempts INDEXED BY attempts_awaiting WHERE late_awaited = 1";
+
+std::string AwaitingSql() {
+  return absl::StrCat("SELECT ", Columns<AttemptTable>(), " FROM ", kAwaiting, " ORDER BY epoch");
+}
+std::string AwaitingJobsSql() {
+  return absl::StrCat("SELECT ", Columns<JobTable>(), " FROM jobs WHERE id IN (SELECT job FROM ", kAwaiting,
+                      ")");
+}
+
 // Ids in the quarantine were used too.
 std::string LargestSql(const char* table, const char* column) {
   return absl::StrCat("SELECT max(ifnull((SELECT max(", column, ") FROM ", table,
@@ -76,10 +86,36 @@ absl::StatusOr<Counters> LoadCounters(Connection& connection, std::vector<BadRow
   return counters;
 }
 
+absl::Status LoadAwaited(Connection& connection, std::vector<Snapshot::Awaited>* awaited,
+                         std::vector<BadRow>* bad) {
+  std::vector<AttemptRow> attempts;
+  std::vector<JobRow> jobs;
+  std::vector<BadRow> worse;
+  RETURN_IF_ERROR(Select<AttemptTable>(connection, AwaitingSql(), &attempts, &worse));
+  RETURN_IF_ERROR(Select<JobTable>(connection, AwaitingJobsSql(), &jobs, &worse));
+  for (BadRow& row : worse) {  // one that is damaged may have come up among the unfinished ones already
+    const bool known = std::any_of(bad->begin(), bad->end(), [&](const BadRow& other) {
+      return other.table == row.table && other.key == row.key;
+    });
+    if (!known) bad->push_back(std::move(row));
+  }
+  for (AttemptRow& attempt : attempts) {
+    auto job =
+        std::find_if(jobs.begin(), jobs.end(), [&](const JobRow& row) { return row.id == attempt.job; });
+    if (job != jobs.end()) awaited->push_back({*job, std::move(attempt)});
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::vector<std::string> LoadStatements() {
-  return {JobsSql(), AttemptsSql(), LargestSql("jobs", "id"), LargestSql("runs", "id"),
+  return {JobsSql(),
+          AttemptsSql(),
+          AwaitingSql(),
+          AwaitingJobsSql(),
+          LargestSql("jobs", "id"),
+          LargestSql("runs", "id"),
           LargestSql("attempts", "epoch")};
 }
 
@@ -98,6 +134,7 @@ absl::StatusOr<Snapshot> LoadSnapshot(Connection& connection) {
   RETURN_IF_ERROR(Select<InvitationTable>(
       connection, absl::StrCat("SELECT ", Columns<InvitationTable>(), " FROM invitations ORDER BY id"),
       &snapshot.invitations, &bad));
+  RETURN_IF_ERROR(LoadAwaited(connection, &snapshot.awaited, &bad));
   absl::Status moved = MoveToQuarantine(connection, bad);
   if (!moved.ok() && !absl::IsResourceExhausted(moved)) return moved;
   return snapshot;

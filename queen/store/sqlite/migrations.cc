@@ -179,6 +179,32 @@ ALTER TABLE attempts ADD COLUMN processes_killed INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE attempts ADD COLUMN kill_ms INTEGER NOT NULL DEFAULT 0;
 )sql";
 
+constexpr const char* kLateTruths = R"sql(
+-- What became of an unknown deploy, told later. late_state 1: nothing yet.
+ALTER TABLE jobs ADD COLUMN late_state INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE jobs ADD COLUMN late_reason INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN late_detail TEXT NOT NULL DEFAULT '';
+ALTER TABLE jobs ADD COLUMN late_test_code INTEGER NOT NULL DEFAULT -1;
+ALTER TABLE jobs ADD COLUMN late_deploy_code INTEGER NOT NULL DEFAULT -1;
+ALTER TABLE jobs ADD COLUMN late_failed_code INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN late_failed_step TEXT NOT NULL DEFAULT '';
+ALTER TABLE jobs ADD COLUMN late_finished INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN late_arrived INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN late_last_seq INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE attempts ADD COLUMN late_state INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE attempts ADD COLUMN late_reason INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE attempts ADD COLUMN late_detail TEXT NOT NULL DEFAULT '';
+ALTER TABLE attempts ADD COLUMN late_test_code INTEGER NOT NULL DEFAULT -1;
+ALTER TABLE attempts ADD COLUMN late_deploy_code INTEGER NOT NULL DEFAULT -1;
+ALTER TABLE attempts ADD COLUMN late_failed_code INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE attempts ADD COLUMN late_failed_step TEXT NOT NULL DEFAULT '';
+ALTER TABLE attempts ADD COLUMN late_finished INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE attempts ADD COLUMN late_arrived INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE attempts ADD COLUMN late_last_seq INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE attempts ADD COLUMN late_awaited INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX attempts_awaiting ON attempts(epoch) WHERE late_awaited = 1;
+)sql";
+
 constexpr Migration kMigrations[] = {
     {"first tables", kFirstTables},
     {"keys of submissions", kSubmissions},
@@ -186,6 +212,7 @@ constexpr Migration kMigrations[] = {
     {"attempts that do not count", kExcused},
     {"drains of drones", kDrains},
     {"receipts of process trees", kReceipts},
+    {"late truths", kLateTruths},
 };
 
 absl::Status NotOurs(const Connection& connection) {

@@ -22,6 +22,20 @@ void ReceiptFields(Visitor& v, R& r) {
   v("kill_ms", r.took_ms);
 }
 
+template <typename Visitor, typename R>
+void LateFields(Visitor& v, R& r) {
+  v("late_state", r.state);
+  v("late_reason", r.reason);
+  v("late_detail", r.detail);
+  v("late_test_code", r.test_code);
+  v("late_deploy_code", r.deploy_code);
+  v("late_failed_code", r.failed_code);
+  v("late_failed_step", r.failed_step);
+  v("late_finished", r.finished);
+  v("late_arrived", r.arrived);
+  v("late_last_seq", r.last_seq);
+}
+
 struct JobTable {
   using Row = JobRow;
   static constexpr const char* kName = "jobs";
@@ -58,6 +72,7 @@ struct JobTable {
     v("canceled_by", r.canceled_by);
     v("cancel_reason", r.cancel_reason);
     ReceiptFields(v, r.receipt);
+    LateFields(v, r.late);
   }
 };
 
@@ -86,6 +101,8 @@ struct AttemptTable {
     v("failed_step", r.failed_step);
     v("last_seq", r.last_seq);
     ReceiptFields(v, r.receipt);
+    LateFields(v, r.late);
+    v("late_awaited", r.late_awaited);
   }
 };
 

@@ -41,6 +41,8 @@ void HiveTest::Perform(const Effects& effects) {
       published_.push_back(e->job);
     } else if (const auto* e = std::get_if<effect::OpenLog>(&effect)) {
       log_sessions_[e->epoch] = e->session;
+      if (e->late) late_logs_[e->epoch] = *e->late;
+      closed_logs_.erase(e->epoch);
     } else if (const auto* e = std::get_if<effect::SealLog>(&effect)) {
       EXPECT_FALSE(closed_logs_.contains(e->epoch)) << "a closed log is not sealed";
       seals_[e->epoch] = *e;
@@ -217,6 +219,16 @@ void HiveTest::LogEnds(Epoch epoch, journal::Final final, const std::string& pro
   complete.last_seq = 9;
   complete.duration = 1500ms;
   complete.problem = problem;
+  Step(complete);
+}
+
+void HiveTest::LateLogEnds(Epoch epoch, journal::Final final, const std::string& problem) {
+  event::LogComplete complete;
+  complete.epoch = epoch;
+  complete.final = std::move(final);
+  complete.last_seq = 20;
+  complete.problem = problem;
+  complete.late = true;
   Step(complete);
 }
 

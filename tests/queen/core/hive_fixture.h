@@ -67,6 +67,7 @@ class HiveTest : public testing::Test {
 
   // ---- logs ----
   void LogEnds(Epoch epoch, journal::Final final, const std::string& problem = "");
+  void LateLogEnds(Epoch epoch, journal::Final final, const std::string& problem = "");
   void Passes(const std::string& job);
   void Fails(const std::string& job, int code = 2);
   void SealsComplete();  // every log that was asked to be sealed is
@@ -137,6 +138,7 @@ class HiveTest : public testing::Test {
   std::map<ConnectionId, absl::Status> closed_;
   std::map<RequestId, AnswerValue> answers_;
   std::map<Epoch, SessionId> log_sessions_;
+  std::map<Epoch, Seq> late_logs_;          // that were opened, and behind which record they go on
   std::map<Epoch, effect::SealLog> seals_;  // asked for and not yet complete
   std::set<Epoch> closed_logs_;
   std::set<SessionId> ended_sessions_;

@@ -351,14 +351,11 @@ TEST_F(HiveLoss, AFinalThatWasStoredBeforeTheLossIsTheTruth) {
   EXPECT_EQ(Job("a").deploy_code, 0);
 }
 
-TEST_F(HiveLoss, ALateFinalAfterTheVerdictChangesNothing) {
+TEST_F(HiveLoss, AVerdictSaidTwiceChangesNothing) {
   GrantedDeploy("a");
   Epoch epoch = Current("a");
-  HeldAttempt held = Holds("a", HeldState::kFinished);
   AdvancePastLease();
   SealsComplete();
-  DroneUp("d1", 1, {held});
-  EXPECT_EQ(WelcomedWith("d1", epoch).action, Action::kForget);
   ExpectNothingChanges([&] { LogEnds(epoch, {}); });
   ExpectState("a", JobState::kErrored, Reason::kUnknown);
 }

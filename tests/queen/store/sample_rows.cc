@@ -25,25 +25,33 @@ auto Tie(const Receipt& r) {
   return std::tie(left, killed, took_ms);
 }
 
+auto Tie(const LateTruth& r) {
+  const auto& [state, reason, detail, test_code, deploy_code, failed_code, failed_step, finished, arrived,
+               last_seq] = r;
+  return std::tie(state, reason, detail, test_code, deploy_code, failed_code, failed_step, finished, arrived,
+                  last_seq);
+}
+
 auto Tie(const JobRow& r) {
   const auto& [id, run, name, type, state, reason, detail, priority, needs, plugins, local_only, repo, branch,
                commit, attempt, drone_name, attempts, excused, times, duration_ms, test_code, deploy_code,
-               failed_code, failed_step, cancel_requested, cancel_now, canceled_by, cancel_reason, receipt] = r;
+               failed_code, failed_step, cancel_requested, cancel_now, canceled_by, cancel_reason, receipt, late] = r;
   return std::tuple_cat(
       std::tie(id, run, name, type, state, reason, detail, priority, needs, plugins, local_only),
       std::tie(repo, branch, commit, attempt, drone_name, attempts, excused, duration_ms, test_code,
                deploy_code),
       std::tie(failed_code, failed_step, cancel_requested, cancel_now, canceled_by, cancel_reason),
-      Tie(times), Tie(receipt));
+      Tie(times), Tie(receipt), Tie(late));
 }
 
 auto Tie(const AttemptRow& r) {
   const auto& [epoch, job, number, drone, drone_name, state, reason, detail, granted, log_closed, counter,
-               times, test_code, deploy_code, failed_code, failed_step, last_seq, receipt] = r;
+               times, test_code, deploy_code, failed_code, failed_step, last_seq, receipt, late,
+               late_awaited] = r;
   return std::tuple_cat(
       std::tie(epoch, job, number, drone, drone_name, state, reason, detail, granted, log_closed),
-      std::tie(counter, test_code, deploy_code, failed_code, failed_step, last_seq), Tie(times),
-      Tie(receipt));
+      std::tie(counter, test_code, deploy_code, failed_code, failed_step, last_seq, late_awaited), Tie(times),
+      Tie(receipt), Tie(late));
 }
 
 auto Tie(const DroneRow& r) {
@@ -65,6 +73,21 @@ auto Tie(const Counters& c) {
 
 std::string Word(const char* word, std::uint64_t n) {
   return word + std::to_string(n);
+}
+
+LateTruth FullLate(std::uint64_t n) {
+  LateTruth r;
+  r.state = JobState::kFailed;
+  r.reason = Reason::kTimeout;
+  r.detail = Word("late detail ", n);
+  r.test_code = 21;
+  r.deploy_code = 22;
+  r.failed_code = 23;
+  r.failed_step = Word("deploy/", n);
+  r.finished = 1'700'000'000'456;
+  r.arrived = 1'700'000'000'789;
+  r.last_seq = (1ULL << 61) + n;
+  return r;
 }
 
 }  // namespace
@@ -100,6 +123,7 @@ JobRow FullJob(std::uint64_t n) {
   r.cancel_now = true;
   r.canceled_by = Word("person", n);
   r.cancel_reason = Word("because", n);
+  r.late = FullLate(n);
   r.receipt = {.left = 0, .killed = 4'000'000'000, .took_ms = 5'000'000'001};
   return r;
 }
@@ -123,6 +147,8 @@ AttemptRow FullAttempt(std::uint64_t n) {
   r.failed_code = 7;
   r.failed_step = "test/unit";
   r.last_seq = (1ULL << 62) + n;
+  r.late = FullLate(n + 7);
+  r.late_awaited = true;
   r.receipt = {.left = 3, .killed = 2, .took_ms = 1};
   return r;
 }

@@ -40,6 +40,7 @@ struct LogsOptions {
   std::string stream;      // "", "stdout" or "stderr"
   std::string lines;       // "A-B"
   std::uint64_t last = 0;  // only so many lines from the end; 0 = all
+  bool late = false;       // what a drone that was lost brought later
 };
 int RunLogs(Session& session, const LogsOptions& options);
 

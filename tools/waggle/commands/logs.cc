@@ -22,6 +22,10 @@ absl::Status Understand(const LogsOptions& options, WatchSpec* spec, ShowOptions
   }
   spec->attempt = target->attempt != 0 ? target->attempt : options.attempt;
   spec->follow = options.follow;
+  spec->late = options.late;
+  if (options.late && (options.follow || options.last != 0 || !options.lines.empty())) {
+    return absl::InvalidArgumentError("--late shows what came later as a whole: not with -f, -n or --lines");
+  }
   show->narration = options.raw ? ShowOptions::Narration::kNone : ShowOptions::Narration::kOutput;
   if (options.stream == "stdout") show->streams = Streams::kStdout;
   if (options.stream == "stderr") show->streams = Streams::kStderr;

@@ -21,12 +21,22 @@ int RunVerify(Session& session, const std::string& job) {
   v1::VerifyResponse result;
   absl::Status status = (*client)->Verify(request, &result);
   if (!status.ok()) return session.Fail(status);
+  v1::VerifyResponse late;
+  if (result.has_late()) {
+    request.set_late(true);
+    status = (*client)->Verify(request, &late);
+    if (!status.ok()) return session.Fail(status);
+  }
   if (session.options.json) {
-    session.out.Write(Pretty(ToJson(result)));
+    Json object = ToJson(result);
+    if (result.has_late()) object["late"] = ToJson(late);
+    session.out.Write(Pretty(object));
   } else {
     session.out.Write(VerifyLine(*id, result));
+    if (result.has_late()) session.out.Write(VerifyLine(*id, late, /*late=*/true));
   }
-  return session.Done(result.complete() ? exit_code::kOk : exit_code::kFailure);
+  const bool whole = result.complete() && (!result.has_late() || late.complete());
+  return session.Done(whole ? exit_code::kOk : exit_code::kFailure);
 }
 
 }  // namespace waggle::cli
