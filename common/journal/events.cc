@@ -138,6 +138,7 @@ std::string Encode(const Gap& v) {
   return EncodeWith([&](ByteWriter& w) {
     w.U64(v.missing_bytes);
     w.String(v.reason);
+    w.U8(static_cast<std::uint8_t>(v.stream));
   });
 }
 
@@ -145,6 +146,7 @@ std::optional<Gap> DecodeGap(std::string_view payload) {
   return Decode<Gap>(payload, [](ByteReader& r, Gap& v) {
     v.missing_bytes = r.U64();
     v.reason = r.String();
+    v.stream = r.U8() == static_cast<std::uint8_t>(Kind::kStderr) ? Kind::kStderr : Kind::kStdout;
   });
 }
 

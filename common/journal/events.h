@@ -47,6 +47,7 @@ struct Warning {
 struct Gap {
   std::uint64_t missing_bytes = 0;
   std::string reason;
+  Kind stream = Kind::kStdout;  // of which of the two
 };
 
 inline constexpr std::uint32_t kNobodyCounted = 0xFFFF'FFFF;

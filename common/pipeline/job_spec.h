@@ -69,6 +69,7 @@ struct Command {
 struct Limits {  // zero = the default of limits.h
   std::chrono::milliseconds wall{0}, silence{0}, cleanup{0};
   std::uint64_t log_bytes = 0;
+  bool truncates = false;  // when the drone's spool budget is used up: drop output instead of waiting
 };
 
 struct JobSpec {

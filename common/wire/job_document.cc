@@ -128,7 +128,7 @@ void CommandTo(const pipeline::Command& from, v1::Command* to) {
 
 pipeline::Limits LimitsFrom(const v1::Limits& from) {
   return {milliseconds(from.wall_ms()), milliseconds(from.silence_ms()), milliseconds(from.cleanup_ms()),
-          from.log_bytes()};
+          from.log_bytes(), from.spool_full() == v1::TRUNCATE};
 }
 
 void LimitsTo(const pipeline::Limits& from, v1::Limits* to) {
@@ -136,6 +136,7 @@ void LimitsTo(const pipeline::Limits& from, v1::Limits* to) {
   to->set_silence_ms(from.silence.count());
   to->set_cleanup_ms(from.cleanup.count());
   to->set_log_bytes(from.log_bytes);
+  if (from.truncates) to->set_spool_full(v1::TRUNCATE);
 }
 
 absl::Status CheckSize(std::size_t bytes) {
@@ -179,6 +180,11 @@ absl::StatusOr<pipeline::JobSpec> FromProto(const v1::JobDocument& document) {
   spec.env = MapFrom(document.env());
   spec.needs = MapFrom(document.needs());
   spec.priority = document.priority();
+  if (!v1::SpoolFull_IsValid(document.limits().spool_full())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("limits.spool_full: ", static_cast<int>(document.limits().spool_full()),
+                     " is no policy; write BLOCK or TRUNCATE"));
+  }
   spec.limits = LimitsFrom(document.limits());
   RETURN_IF_ERROR(pipeline::Check(spec));
   return spec;

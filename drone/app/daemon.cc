@@ -140,6 +140,8 @@ absl::Status Daemon::Open() {
   config.host.helper = ExecutableDirectory() + "/waggle-git";
   config.host.mirrors = layout_.Mirrors();
   config.host.env = options_.env;
+  config.host.spool_budget = options_.spool_budget;
+  config.host.slots = options_.info.capacity;
   RETURN_IF_ERROR(CheckHelper(config.shim, "waggle-shim"));
   if (absl::Status git = CheckHelper(config.host.helper, "waggle-git"); !git.ok()) {
     spdlog::warn("jobs with a repository will fail here: {}", std::string(git.message()));

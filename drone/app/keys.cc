@@ -56,8 +56,9 @@ std::optional<Fault> CheckHealth(std::string_view place) {
   return Fault{"is no place of a document", "write http://HOST:PORT/PATH or an absolute path"};
 }
 
-constexpr std::size_t kDetectedLabels = 3;  // os, arch and host
-constexpr std::size_t kVariables = 256;     // of one drone, for every job
+constexpr std::size_t kDetectedLabels = 3;          // os, arch and host
+constexpr std::int64_t kSpoolBudgetMost = 1 << 24;  // MiB
+constexpr std::size_t kVariables = 256;             // of one drone, for every job
 
 const config::Key kKeys[] = {
     {.name = "queen",
@@ -110,6 +111,11 @@ const config::Key kKeys[] = {
      .placeholder = "URL",
      .help = "http:// URL or path of a document; `down` in it drains the drone, errors never do",
      .unset = "none"},
+    {.name = "spool.budget",
+     .rule = config::Whole{1, kSpoolBudgetMost, "auto"},
+     .fallback = "auto",
+     .placeholder = "MIB",
+     .help = "MiB of output it keeps for the queen; auto: 4096 or 10 % of the free disk"},
     {.name = "log.level",
      .rule = config::Choice{config::kLogLevels},
      .fallback = "info",

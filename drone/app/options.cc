@@ -69,6 +69,9 @@ absl::StatusOr<Options> Resolve(const config::Settings& settings, std::string_vi
   options.start_hook = settings.Get("hooks.start");
   options.exit_hook = settings.Get("hooks.exit");
   options.health = settings.Get("health.url");
+  if (settings.Get("spool.budget") != "auto") {
+    options.spool_budget = static_cast<std::uint64_t>(settings.GetWhole("spool.budget")) * limits::kMiB;
+  }
   return options;
 }
 

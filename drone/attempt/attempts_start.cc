@@ -15,7 +15,9 @@
 #include "common/process/tree.h"
 #include "common/wire/job_document.h"
 #include "drone/attempt/attempts.h"
+#include "drone/attempt/budget.h"
 #include "drone/attempt/shim_socket.h"
+#include "drone/shim/spool_budget.h"
 
 // From an assignment to a running shim.
 namespace waggle::attempt {
@@ -83,7 +85,11 @@ absl::Status Attempts::TryStart(const drone::Assign& assign, Entry* entry) {
   failpoint::Pass("drone.work.taken");
   RETURN_IF_ERROR(NameDirectory(entry, durable));
   failpoint::Pass("drone.attempt.named");
-  const std::string frame = shim::EncodeFrame(MakeStart(spec, facts, config_.host, entry->directory));
+  shim::Start start = MakeStart(spec, facts, config_.host, entry->directory);
+  start.attempts = config_.layout.Attempts();
+  start.spool_budget = SpoolBudgetOf(config_.host.spool_budget, start.attempts, config_.host.slots);
+  start.spool_segment = shim::SpoolSegment(start.spool_budget, config_.host.slots);
+  const std::string frame = shim::EncodeFrame(start);
   if (frame.size() > shim::kMaxFrame) {
     return absl::InvalidArgumentError(absl::StrCat("the job document with its environment takes ",
                                                    frame.size(), " bytes; at most ", shim::kMaxFrame,

@@ -199,6 +199,7 @@ shim::Start MakeStart(const pipeline::JobSpec& spec, const Facts& facts, const H
   start.interrupt = limits::kCancelInterrupt;
   start.terminate = limits::kCancelTerminate;
   start.log_bytes = spec.limits.log_bytes != 0 ? spec.limits.log_bytes : limits::kLogPerJob;
+  start.truncates = spec.limits.truncates;
   return start;
 }
 

@@ -18,6 +18,8 @@ struct Host {
   std::string mirrors;  // its mirrors
   std::string boot_id;
   std::map<std::string, std::string> env;  // what the owner of the host adds for every job
+  std::uint64_t spool_budget = 0;          // bytes; 0 = limits::kSpoolBudget or a tenth of the disk
+  std::uint32_t slots = 1;
 };
 
 // The value of WAGGLE_ATTEMPT_KEY: marks every process of one attempt of one drone.

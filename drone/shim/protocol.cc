@@ -68,6 +68,10 @@ void Put(ByteWriter& w, const Start& start) {
     w.I64(d.count());
   }
   w.U64(start.log_bytes);
+  w.String(start.attempts);
+  w.U64(start.spool_budget);
+  w.U64(start.spool_segment);
+  w.U8(start.truncates ? 1 : 0);
 }
 
 void Put(ByteWriter& w, const Status& status) {
@@ -137,6 +141,10 @@ bool Get(ByteReader& r, Start* start) {
     if (d->count() < 0) return false;
   }
   start->log_bytes = r.U64();
+  start->attempts = r.String();
+  start->spool_budget = r.U64();
+  start->spool_segment = r.U64();
+  start->truncates = r.U8() != 0;
   return start->epoch && type >= static_cast<std::uint8_t>(JobType::kTest) &&
          type <= static_cast<std::uint8_t>(JobType::kTestAndDeploy);
 }

@@ -58,6 +58,11 @@ struct Start {
   std::array<std::vector<Step>, kPhaseCount> phases;
   std::chrono::nanoseconds wall{}, silence{}, cleanup{}, interrupt{}, terminate{};
   std::uint64_t log_bytes = 0;
+  // What the spools of all attempts in `attempts` may hold together (spool_budget.h); 0 = no budget. When it
+  // is used up the job waits, or, with `truncates`, what it prints is dropped and declared by a marker.
+  std::string attempts;
+  std::uint64_t spool_budget = 0, spool_segment = 0;
+  bool truncates = false;
 };
 
 enum class AttemptState : std::uint8_t {

@@ -25,6 +25,8 @@ constexpr Duration kFailureReap = 10s;
 constexpr std::int32_t kCannotRun = 126;
 constexpr std::int32_t kCommandNotFound = 127;
 constexpr std::size_t kStepNameBytes = 80;
+constexpr std::string_view kBudgetUsedUp = "the spool budget of the drone was used up";
+constexpr std::string_view kDiskFull = "the drone's disk was full";
 
 std::uint64_t Micros(const timeval& t) {
   return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000 + static_cast<std::uint64_t>(t.tv_usec);
@@ -69,21 +71,20 @@ void Supervisor::ApplyDefaults() {
   use(start_->interrupt, limits::kCancelInterrupt);
   use(start_->terminate, limits::kCancelTerminate);
   if (start_->log_bytes == 0) start_->log_bytes = limits::kLogPerJob;
+  if (start_->spool_segment == 0) start_->spool_segment = limits::kSpoolSegment;
 }
 
 bool Supervisor::Open() {
   auto writer = journal::Writer::Create({directory_, std::string(kSpoolPrefix)}, start_->epoch,
-                                        limits::kSpoolSegment, /*syncs=*/start_->type != JobType::kTest);
+                                        start_->spool_segment, /*syncs=*/start_->type != JobType::kTest);
   if (!writer.ok()) {
     ::fprintf(stderr, "waggle-shim: the spool cannot be made: %s\n", writer.status().ToString().c_str());
     return false;
   }
   writer_ = *std::move(writer);
-  spool_ = std::make_unique<Spool>(start_->epoch, [this](std::string_view records, Seq last) {
-    absl::Status appended = writer_->AppendRaw(records, last);
-    failpoint::Pass("shim.records.appended");
-    return appended;
-  });
+  budget_.emplace(start_->attempts, start_->spool_budget);
+  spool_ = std::make_unique<Spool>(
+      start_->epoch, [this](std::string_view records, Seq last) { return AppendToSpool(records, last); });
   auto cgroup =
       process::Cgroup::Create(process::AttemptCgroup(start_->env[std::string(process::kAttemptVariable)]));
   if (cgroup.ok()) tree_.SetCgroup(*std::move(cgroup));
@@ -300,11 +301,13 @@ void Supervisor::OnOutput(Stream stream, std::string_view bytes) {
     });
     return;
   }
-  if (in_reserve_ && (dropped_bytes_ > 0 ||
-                      writer_->position() + spool_->pending_bytes() + bytes.size() + journal::kHeaderBytes >
-                          kOutputInReserve)) {
-    dropped_bytes_ += bytes.size();
-    return;
+  if (OverBudget()) return Drop(stream, bytes.size(), kBudgetUsedUp);
+  const bool drops = dropped_bytes_[0] + dropped_bytes_[1] > 0;
+  if (drops && !in_reserve_) DeclareDropped();
+  if (in_reserve_ &&
+      (drops || writer_->position() + spool_->pending_bytes() + bytes.size() + journal::kHeaderBytes >
+                    kOutputInReserve)) {
+    return Drop(stream, bytes.size(), over_budget_ ? kBudgetUsedUp : kDiskFull);
   }
   if (log_full_) return;
   output_added_ = true;

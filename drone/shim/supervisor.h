@@ -19,6 +19,7 @@
 #include "drone/shim/protocol.h"
 #include "drone/shim/sequence.h"
 #include "drone/shim/spool.h"
+#include "drone/shim/spool_budget.h"
 #include "drone/shim/step_setup.h"
 #include "drone/shim/tree_end.h"
 
@@ -38,10 +39,11 @@ inline constexpr Duration kSpacePatience = std::chrono::seconds(2);
 // daemon, the limits and the cancel. A poll over six descriptors needs no registration calls per command,
 // which epoll would.
 //
-// The daemon may come and go; only the spool matters. A spool without space blocks the job's pipes until
-// there is some; any other spool error kills the tree and ends the process with exit_code::kStorageFailure.
-// Once the outcome is decided nothing waits for space any more: the last records go into the reserve of the
-// attempt, and what is still printed is counted, dropped, and declared by a marker.
+// The daemon may come and go; only the spool matters. A spool without space, on the disk or within the budget
+// of the drone, blocks the job's pipes until there is some; any other spool error kills the tree and ends the
+// process with exit_code::kStorageFailure. Once the outcome is decided nothing waits for space any more: the
+// last records go into the reserve of the attempt, and what is still printed is counted, dropped, and
+// declared by a marker.
 class Supervisor {
  public:
   Supervisor(std::string directory, int listen_fd);
@@ -88,8 +90,11 @@ class Supervisor {
   void Add(journal::Kind kind, std::uint32_t command, std::string_view payload);
   void Flush();   // tries; without space the batch stays and a timer tries again
   void Settle();  // pumps until everything is in the spool
+  absl::Status AppendToSpool(std::string_view records, Seq last);
+  bool OverBudget();  // of an attempt that drops output instead of waiting
   absl::Status FlushIntoReserve();
-  void DeclareDropped();  // the marker behind output that was dropped
+  void Drop(Stream stream, std::size_t bytes, std::string_view why);
+  void DeclareDropped();  // the markers behind output that was dropped
   void Sync();
   void Report();  // Status frame
   // The daemon is told with the next turn, or within kTellWithin of what only says how far the job is: one
@@ -129,9 +134,13 @@ class Supervisor {
   std::uint32_t command_number_ = journal::kNoCommand;
   bool silent_ = false;
   std::uint64_t withheld_bytes_ = 0;
-  bool in_reserve_ = false;  // the spool goes on in the reserve
-  std::uint64_t dropped_bytes_ = 0;
-  LastLine last_line_;  // of the checkout
+  bool in_reserve_ = false;                  // the spool goes on in the reserve
+  std::uint64_t dropped_bytes_[2] = {0, 0};  // of each stream, not yet declared
+  std::string why_dropped_;
+  std::optional<SpoolBudget> budget_;
+  bool over_budget_ = false;  // as it was when it was last looked at
+  Time look_at_budget_;       // while it is
+  LastLine last_line_;        // of the checkout
   std::uint32_t next_command_ = 0;
 
   // Resource use of everything reaped.

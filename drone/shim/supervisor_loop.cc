@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/failpoint.h"
 #include "common/base/limits.h"
 #include "common/base/status_macros.h"
 #include "drone/shim/supervisor.h"
@@ -279,10 +280,42 @@ absl::Status Supervisor::FlushIntoReserve() {
   return spool_->Flush();
 }
 
+// The budget is looked at when a segment is full. The last records have their reserve.
+absl::Status Supervisor::AppendToSpool(std::string_view records, Seq last) {
+  const bool rolls = writer_->position() >= start_->spool_segment;
+  if (!start_->truncates && !in_reserve_ && rolls) {
+    over_budget_ = budget_->Exceeded(start_->spool_segment);
+    if (over_budget_) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("the spool budget of this drone, ", budget_->bytes(), " bytes, is used up"));
+    }
+  }
+  absl::Status appended = writer_->AppendRaw(records, last);
+  failpoint::Pass("shim.records.appended");
+  return appended;
+}
+
+bool Supervisor::OverBudget() {
+  if (!start_->truncates || in_reserve_) return false;
+  if (!over_budget_ && writer_->position() + spool_->pending_bytes() < start_->spool_segment) return false;
+  if (over_budget_ && now_ < look_at_budget_) return true;
+  over_budget_ = budget_->Exceeded(start_->spool_segment);
+  look_at_budget_ = now_ + kRetryFlush;
+  return over_budget_;
+}
+
+void Supervisor::Drop(Stream stream, std::size_t bytes, std::string_view why) {
+  dropped_bytes_[static_cast<int>(stream)] += bytes;
+  why_dropped_ = why;
+}
+
 void Supervisor::DeclareDropped() {
-  if (dropped_bytes_ == 0) return;
-  Add(Kind::kMarker, command_number_,
-      Encode(journal::Gap{std::exchange(dropped_bytes_, 0), "the drone's disk was full"}));
+  for (Stream stream : {Stream::kOut, Stream::kErr}) {
+    const std::uint64_t bytes = std::exchange(dropped_bytes_[static_cast<int>(stream)], 0);
+    if (bytes == 0) continue;
+    const Kind kind = stream == Stream::kOut ? Kind::kStdout : Kind::kStderr;
+    Add(Kind::kMarker, command_number_, Encode(journal::Gap{bytes, why_dropped_, kind}));
+  }
 }
 
 void Supervisor::Settle() {

@@ -186,6 +186,7 @@ void FillEvent(const journal::RecordView& record, v1::Fragment* fragment) {
       if (auto event = journal::DecodeGap(record.payload)) {
         fragment->mutable_gap()->set_missing_bytes(event->missing_bytes);
         fragment->mutable_gap()->set_reason(Text(event->reason));
+        fragment->mutable_gap()->set_stream(static_cast<v1::Fragment::Kind>(event->stream));
       }
       break;
     case journal::Kind::kFinal:

@@ -81,6 +81,10 @@ shim::Start MakeStart(Input& in) {
     *d = std::chrono::nanoseconds(static_cast<std::int64_t>(in.U64() >> 1));
   }
   start.log_bytes = in.U64();
+  start.attempts = Word(in);
+  start.spool_budget = in.U64();
+  start.spool_segment = in.U64();
+  start.truncates = in.Flag();
   return start;
 }
 

@@ -94,8 +94,10 @@ bool TextSink::Record(View& view, const v1::Fragment& fragment) {
       break;
     }
     case v1::Fragment::MARKER:
-      Say(view, absl::StrCat(Count(fragment.gap().missing_bytes()), " bytes are missing here: ",
-                             OneLine(fragment.gap().reason(), kDisplayColumns, style())));
+      Say(view,
+          absl::StrCat(Count(fragment.gap().missing_bytes()), " bytes of ",
+                       fragment.gap().stream() == v1::Fragment::STDERR ? "stderr" : "stdout",
+                       " are missing here: ", OneLine(fragment.gap().reason(), kDisplayColumns, style())));
       break;
     default:
       break;

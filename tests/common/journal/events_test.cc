@@ -30,7 +30,7 @@ Warning SampleWarning() {
   return {.plugin = "p", .title = "t", .description = "d", .major = true};
 }
 Gap SampleGap() {
-  return {.missing_bytes = ~std::uint64_t{0}, .reason = "spool full"};
+  return {.missing_bytes = ~std::uint64_t{0}, .reason = "spool full", .stream = Kind::kStderr};
 }
 Final SampleFinal() {
   Final final;
@@ -88,6 +88,7 @@ void Expect(const Warning& got, const Warning& want) {
 }
 void Expect(const Gap& got, const Gap& want) {
   EXPECT_EQ(got.missing_bytes, want.missing_bytes);
+  EXPECT_EQ(got.stream, want.stream);
   EXPECT_EQ(got.reason, want.reason);
 }
 void Expect(const Final& got, const Final& want) {

@@ -97,6 +97,21 @@ TEST(JobDocument, SpecHoldsWhatTheDocumentSays) {
   EXPECT_EQ(spec->priority, -3);
 }
 
+TEST(JobDocument, WhatAFullSpoolDoesIsKnownOrRefused) {
+  v1::JobDocument document = Document(kFull);
+  EXPECT_FALSE(FromProto(document)->limits.truncates);
+  document.mutable_limits()->set_spool_full(v1::TRUNCATE);
+  auto spec = FromProto(document);
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_TRUE(spec->limits.truncates);
+  v1::JobDocument again;
+  ToProto(*spec, JobId(1), &again);
+  EXPECT_EQ(again.limits().spool_full(), v1::TRUNCATE);
+  document.mutable_limits()->set_spool_full(static_cast<v1::SpoolFull>(7));
+  EXPECT_EQ(FromProto(document).status().message(),
+            "limits.spool_full: 7 is no policy; write BLOCK or TRUNCATE");
+}
+
 TEST(JobDocument, OtherVariantsOfAuthAndSource) {
   v1::JobDocument in = Document(kFull);
   in.mutable_repo()->set_url("git@git.example.com:team/shop.git");

@@ -66,6 +66,9 @@ TEST_F(OptionsTest, TakesWhatIsGiven) {
   EXPECT_EQ(options->info.capacity, 7u);
   EXPECT_EQ(options->info.speed, 2.5);
   EXPECT_EQ(options->name, "bee-1");
+  EXPECT_EQ(options->spool_budget, 0u);
+  Flag("spool.budget", "100");
+  EXPECT_EQ(Read()->spool_budget, 100u << 20);
 }
 
 TEST_F(OptionsTest, EveryErrorNamesItsFlagAndValue) {

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 #include "common/base/limits.h"
+#include "drone/attempt/budget.h"
+#include "tests/support/temp_dir.h"
 
 namespace waggle::attempt {
 namespace {
@@ -109,6 +111,16 @@ TEST_F(StartFrameTest, ALocalRepositoryHasANameAndNoOwner) {
   EXPECT_EQ(start.env.at("CI_REPO_NAME"), "shop");
   EXPECT_EQ(start.env.count("CI_REPO_OWNER"), 0u);
   EXPECT_TRUE(start.checkout.input.empty());
+}
+
+TEST(SpoolBudgetOfADrone, IsWhatIsSetOrByTheDiskAndLetsEverySlotGetOn) {
+  const test::TempDir directory;
+  EXPECT_EQ(SpoolBudgetOf(7 * limits::kMiB, directory.path(), 4), 7 * limits::kMiB);
+  EXPECT_EQ(SpoolBudgetOf(1, directory.path(), 3), 2 * limits::kMiB);
+  EXPECT_EQ(SpoolBudgetOf(0, "/nowhere", 1), limits::kSpoolBudget);
+  const std::uint64_t unset = SpoolBudgetOf(0, directory.path(), 1);
+  EXPECT_GE(unset, 16 * limits::kMiB);
+  EXPECT_LE(unset, limits::kSpoolBudget);
 }
 
 TEST_F(StartFrameTest, LimitsHaveDefaultsAndACeiling) {

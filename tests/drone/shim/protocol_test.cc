@@ -28,6 +28,10 @@ Start FullStart() {
   start.interrupt = std::chrono::milliseconds(4);
   start.terminate = std::chrono::milliseconds(5);
   start.log_bytes = 99;
+  start.attempts = "/data/attempts";
+  start.spool_budget = 1ULL << 33;
+  start.spool_segment = 65536;
+  start.truncates = true;
   return start;
 }
 
@@ -49,6 +53,10 @@ void ExpectSame(const Start& a, const Start& b) {
   EXPECT_EQ(a.interrupt, b.interrupt);
   EXPECT_EQ(a.terminate, b.terminate);
   EXPECT_EQ(a.log_bytes, b.log_bytes);
+  EXPECT_EQ(a.attempts, b.attempts);
+  EXPECT_EQ(a.spool_budget, b.spool_budget);
+  EXPECT_EQ(a.spool_segment, b.spool_segment);
+  EXPECT_EQ(a.truncates, b.truncates);
   for (int p = 0; p < kPhaseCount; ++p) {
     ASSERT_EQ(a.phases[p].size(), b.phases[p].size());
     for (std::size_t i = 0; i < a.phases[p].size(); ++i) {
