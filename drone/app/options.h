@@ -21,7 +21,7 @@ struct Options {
   std::map<std::string, std::string> env;
   std::string start_hook, exit_hook;  // commands of sh; "" = none
   std::string health;                 // URL or path of the health document; "" = none
-  std::uint64_t spool_budget = 0;  // bytes; 0 = by the disk
+  std::uint64_t spool_budget = 0;     // bytes; 0 = by the disk
 };
 
 // REQUIRES: all settings that must be given are. InvalidArgument: the host's name is no name for a drone.

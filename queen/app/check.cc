@@ -142,7 +142,8 @@ class Checker {
       std::uint64_t epoch = 0;
       if (at->is_directory(error)) continue;
       const std::string stem = at->path().stem().string();  // EPOCH or EPOCH-late
-      if (!absl::SimpleAtoi(stem.substr(0, stem.find('-')), &epoch) || !known.contains(Epoch(epoch))) ++foreign;
+      if (!absl::SimpleAtoi(stem.substr(0, stem.find('-')), &epoch) || !known.contains(Epoch(epoch)))
+        ++foreign;
     }
     return foreign;
   }

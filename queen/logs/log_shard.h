@@ -108,7 +108,8 @@ class LogShard {
   // What follows from the records up to the writer's last: state, totals, final record.
   absl::Status ReadState(OpenedLog& log);
   // For the walk over a log: takes the records `from` … `last`, counts those before too.
-  std::function<void(const journal::RecordView&, journal::Position)> TakeUntil(OpenedLog& log, Seq last, Seq from);
+  std::function<void(const journal::RecordView&, journal::Position)> TakeUntil(OpenedLog& log, Seq last,
+                                                                               Seq from);
   // Nothing more is taken until GoOn(). What was taken and could not be written is forgotten.
   void Starve(OpenedLog& log, const absl::Status& why);
   // Takes the longest prefix of `records` that continues the log; false when a gap or damage stopped it, or

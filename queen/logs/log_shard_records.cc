@@ -71,7 +71,8 @@ absl::Status LogShard::ReadState(OpenedLog& log) {
   return journal::Scan(log.location, log.epoch, TakeUntil(log, last, checkpoint.next)).status();
 }
 
-std::function<void(const RecordView&, journal::Position)> LogShard::TakeUntil(OpenedLog& log, Seq last, Seq from) {
+std::function<void(const RecordView&, journal::Position)> LogShard::TakeUntil(OpenedLog& log, Seq last,
+                                                                              Seq from) {
   return [this, &log, last, from](const RecordView& record, journal::Position) {
     if (record.header.seq > last) return;
     if (log.first_boot_nanos == 0) log.first_boot_nanos = record.header.boot_nanos;

@@ -206,12 +206,9 @@ CREATE INDEX attempts_awaiting ON attempts(epoch) WHERE late_awaited = 1;
 )sql";
 
 constexpr Migration kMigrations[] = {
-    {"first tables", kFirstTables},
-    {"keys of submissions", kSubmissions},
-    {"peers and invitations", kPeers},
-    {"attempts that do not count", kExcused},
-    {"drains of drones", kDrains},
-    {"receipts of process trees", kReceipts},
+    {"first tables", kFirstTables},    {"keys of submissions", kSubmissions},
+    {"peers and invitations", kPeers}, {"attempts that do not count", kExcused},
+    {"drains of drones", kDrains},     {"receipts of process trees", kReceipts},
     {"late truths", kLateTruths},
 };
 

@@ -35,7 +35,8 @@ auto Tie(const LateTruth& r) {
 auto Tie(const JobRow& r) {
   const auto& [id, run, name, type, state, reason, detail, priority, needs, plugins, local_only, repo, branch,
                commit, attempt, drone_name, attempts, excused, times, duration_ms, test_code, deploy_code,
-               failed_code, failed_step, cancel_requested, cancel_now, canceled_by, cancel_reason, receipt, late] = r;
+               failed_code, failed_step, cancel_requested, cancel_now, canceled_by, cancel_reason, receipt,
+               late] = r;
   return std::tuple_cat(
       std::tie(id, run, name, type, state, reason, detail, priority, needs, plugins, local_only),
       std::tie(repo, branch, commit, attempt, drone_name, attempts, excused, duration_ms, test_code,
