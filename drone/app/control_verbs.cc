@@ -46,7 +46,8 @@ std::string At(std::int64_t millis) {
 
 std::string For(std::int64_t since, std::int64_t now) {
   if (since == 0) return "";
-  return absl::FormatDuration(absl::Seconds(std::max<std::int64_t>(0, now - since) / 1000));
+  const std::int64_t seconds = std::max<std::int64_t>(0, now - since) / 1000;
+  return seconds == 0 ? "0s" : absl::FormatDuration(absl::Seconds(seconds));
 }
 
 std::string State(const v1::LocalStatus& status) {
