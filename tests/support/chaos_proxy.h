@@ -18,7 +18,8 @@ namespace waggle::test {
 //
 // Everything works on connections that are open and on those to come. A command holds when it returns: no
 // byte is carried by the old rules afterwards (what a kernel already has, it has). Any thread; one of its own
-// with epoll. Its sockets are of the network namespace in which Create is called (net_namespace.h).
+// with epoll. Its sockets are of the network namespace in which Create is called (net_namespace.h); what
+// opens a door again has to be called there too.
 class ChaosProxy {
  public:
   // Addresses as of SocketAddress (stream_socket.h). `seed` is that of the jitter. The target need not be

@@ -115,9 +115,14 @@ void HurtLink::Turn(Time now) {
   if (cable_ != nullptr) TurnCable(now);
   if (now < next_) return;
   const ChaosStep step = script_.Next();
-  proxy_->Perform(step);
+  There([&] { proxy_->Perform(step); });
   if (step != ChaosStep{.lasts = step.lasts}) tally_->Fault(KindOf(step));
   next_ = now + step.lasts;
+}
+
+// A door that opens again listens in the network of who opens it.
+void HurtLink::There(const std::function<void()>& what) {
+  cable_ != nullptr ? cable_->Inside(what) : what();
 }
 
 void HurtLink::TurnCable(Time now) {
@@ -139,7 +144,7 @@ void HurtLink::TurnCable(Time now) {
 }
 
 void HurtLink::Heal() {
-  proxy_->Heal();
+  There([&] { proxy_->Heal(); });
   if (cable_ != nullptr) cable_->Heal().IgnoreError();
 }
 

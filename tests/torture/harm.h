@@ -56,6 +56,7 @@ class HurtLink {
 
  private:
   void TurnCable(Time now);
+  void There(const std::function<void()>& what);
 
   const std::unique_ptr<ChaosProxy> proxy_;
   NetNamespace* const cable_;  // nullptr: none
