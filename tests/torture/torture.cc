@@ -58,7 +58,7 @@ class Torture : public RemoteFixture {
     const std::string watch = "unix:" + temp_ / "watch.sock";
     links_.push_back(std::make_unique<HurtLink>(*ChaosProxy::Create({watch}, Socket(), seed_), nullptr,
                                                 sim::MixBits(seed_ + 100), &tally_));
-    ASSERT_TRUE(Eventually([&] { return Drones().size() == kDrones; }));
+    ASSERT_TRUE(Eventually([this] { return Connected() == kDrones; }));
   }
 
   void TearDown() override {
@@ -188,6 +188,16 @@ class Torture : public RemoteFixture {
     if (!over)
       tally_.Violation(absl::StrCat(open, " jobs are not over ", kHealed / 1s, " s after the last fault"));
     clients_->Finish();
+    const bool back = Eventually([this] { return Connected() == kDrones; }, 30s);
+    if (!back) tally_.Violation(absl::StrCat(Connected(), " drones of ", kDrones, " have come back"));
+  }
+
+  int Connected() {
+    int connected = 0;
+    for (const Json& drone : Drones()) {
+      connected += drone["connected_at"] != 0 && drone["state"] != "lost" ? 1 : 0;
+    }
+    return connected;
   }
 
   void Progress(const char* what, Duration since) {
