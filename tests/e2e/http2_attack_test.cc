@@ -244,7 +244,7 @@ TEST_F(FewDescriptors, N4ConnectsAndAborts) {
 }
 
 TEST_F(Attack, N4AnAddressHasSoManyConnections) {
-  std::vector<UniqueFd> own, other;
+  std::vector<UniqueFd> own;
   for (int i = 0; i < 100; ++i) own.push_back(ConnectTcp(at_.grpc, "127.0.0.1"));
   EXPECT_TRUE(Eventually([&] { return absl::StrContains(Queen().Err(), "its address has too many"); }));
   EXPECT_FALSE(Connect(Way::kEnrolled)->Greet());

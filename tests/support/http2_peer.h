@@ -65,8 +65,8 @@ class Http2Peer {
   bool Greet(bool acknowledge = true);
   // False: the connection ended, or nothing went out within `patience`.
   bool Send(std::string_view bytes, Millis patience = std::chrono::seconds(10));
-  // DATA as the flow control of the server allows it; answers her pings meanwhile. False: as Send, or no
-  // room.
+  // DATA as the flow control of the server allows it; answers her pings meanwhile. False: as Send, no room
+  // for 2 s, or she ended the stream.
   bool SendData(std::uint32_t stream, std::string_view bytes, std::uint8_t flags = 0);
   // Waits for a frame that matches, from the first one ever heard.
   bool Hears(const std::function<bool(const http2::Frame&)>& match,
