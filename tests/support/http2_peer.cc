@@ -7,6 +7,7 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -198,6 +199,7 @@ std::unique_ptr<Http2Peer> Http2Peer::OverSocket(const std::string& path) {
 
 std::unique_ptr<Http2Peer> Http2Peer::OverTls(const std::string& address, const std::string& key,
                                               const std::string& certificate) {
+  ::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes to whoever has closed
   auto impl = std::make_unique<Impl>();
   impl->fd = ConnectTcp(address);
   ::fcntl(impl->fd.get(), F_SETFL, O_NONBLOCK);
