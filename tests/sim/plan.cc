@@ -36,13 +36,6 @@ JobPlan MakeJob(Random& random, bool any_gpu) {
     if (long_one && job.type == JobType::kDeploy) steps.back().duration = 10 * kMinute;
     steps.back().endless = long_one && job.type != JobType::kDeploy;
   }
-  // Long enough to be lost and found again on its way.
-  if (job.type == JobType::kDeploy && !job.cancel_after && random.OneIn(3)) {
-    StepPlan& last = job.phases[3].back();
-    last.duration = random.Between(kMinute / 2, 4 * kMinute);
-    last.chunks += 20;
-    last.chunk_bytes = std::max<std::uint32_t>(last.chunk_bytes, 100);
-  }
   job.watched = random.OneIn(4);
   if (random.OneIn(4)) job.repeated_after = random.Skewed(kMicro, kMinute);
   return job;

@@ -195,7 +195,6 @@ void QueenHost::Send(const queen::effect::Send& e) {
       auto log = logs_->Find(d.epoch);
       const bool late = attempts[i].late.has_value();
       if (log != nullptr && log->late == late) d.acked = std::max(d.acked, Seq(log->durable.load()));
-      if (late && d.acked > *attempts[i].late) world_.Sometimes(Rare::late_log_resumed);
       oracle_.Acked(d.epoch, d.acked);
     }
   }

@@ -34,7 +34,7 @@ namespace waggle::sim {
   X(commit_waited_for_space) X(log_waited_for_space) X(refused_for_space) X(queen_left_by_sync_error) \
   X(held_for_branch) X(lease_over_on_drone) \
   X(submission_repeated) X(submission_found_stored) \
-  X(late_truth) X(late_log_resumed) X(late_shim_lost) X(late_drone_gone)
+  X(late_truth) X(late_shim_lost) X(late_drone_gone)
 // clang-format on
 
 enum class Rare : std::uint8_t {

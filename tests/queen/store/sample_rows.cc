@@ -111,7 +111,6 @@ JobRow FullJob(std::uint64_t n) {
   r.commit = Word("commit", n);
   r.attempt = Epoch(n + 2000);
   r.drone_name = Word("drone of ", n);
-  r.excused = static_cast<std::uint32_t>(n % 3 + 1);
   r.attempts = 4'000'000'000;
   r.excused = 3'000'000'000;
   r.times = FullTimes(static_cast<std::int64_t>(n));
@@ -171,10 +170,6 @@ DroneRow FullDrone(std::uint64_t n) {
   r.drained_by = Word("who ", n);
   r.drain_reason = Word("why\n", n);
   r.drain_deadline = 1'700'000'000'002;
-  r.drained = 1'700'000'000'456;
-  r.drained_by = Word("drainer", n);
-  r.drain_reason = Word("reason", n);
-  r.drain_deadline = 1'700'000'000'789;
   return r;
 }
 
