@@ -41,6 +41,7 @@ class AccessService : public v1::Access::CallbackService {
   grpc::ServerUnaryReactor* Invite(grpc::CallbackServerContext* context, const v1::InviteRequest* request,
                                    v1::InviteResponse* response) override {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    if (Refused(parts_.check, *context, reactor)) return reactor;
     absl::StatusOr<InvitationRow> asked = ReadInvite(*request);
     if (absl::Status local = OnlyLocal(*context); !local.ok()) asked = local;
     absl::StatusOr<tls::Invitation> made = tls::Invitation::Make(parts_.access.authority.pin());
@@ -68,6 +69,7 @@ class AccessService : public v1::Access::CallbackService {
   grpc::ServerUnaryReactor* List(grpc::CallbackServerContext* context, const v1::ListPeersRequest*,
                                  v1::ListPeersResponse* response) override {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    if (Refused(parts_.check, *context, reactor)) return reactor;
     if (absl::Status local = OnlyLocal(*context); !local.ok()) {
       FinishWith(reactor, local);
       return reactor;
@@ -94,6 +96,7 @@ class AccessService : public v1::Access::CallbackService {
   grpc::ServerUnaryReactor* Revoke(grpc::CallbackServerContext* context, const v1::RevokeRequest* request,
                                    v1::Peer* response) override {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    if (Refused(parts_.check, *context, reactor)) return reactor;
     absl::StatusOr<PeerKind> kind = FromProto(request->kind());
     if (absl::Status local = OnlyLocal(*context); !local.ok()) kind = local;
     if (!kind.ok()) {
@@ -117,15 +120,17 @@ class AccessService : public v1::Access::CallbackService {
   grpc::ServerUnaryReactor* Renew(grpc::CallbackServerContext* context, const v1::RenewRequest* request,
                                   v1::RenewResponse* response) override {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    FinishOnWorker(parts_.workers, reactor, [this, caller = CallerOf(*context), request, response] {
-      return Renewed(caller, request->request(), response);
-    });
+    if (Refused(parts_.check, *context, reactor, PeerCheck::Who::kPeers)) return reactor;
+    FinishOnWorker(parts_.workers, reactor,
+                   [this, caller = parts_.check.CallerOf(*context), request, response] {
+                     return Renewed(caller, request->request(), response);
+                   });
     return reactor;
   }
 
  private:
-  static absl::Status OnlyLocal(const grpc::CallbackServerContext& context) {
-    if (CallerOf(context).local) return absl::OkStatus();
+  absl::Status OnlyLocal(const grpc::CallbackServerContext& context) const {
+    if (parts_.check.CallerOf(context).local) return absl::OkStatus();
     return absl::PermissionDeniedError(
         "only over the queen's own socket\nnext: run this on her host, as who may use it");
   }

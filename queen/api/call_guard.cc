@@ -20,12 +20,12 @@ namespace {
 
 class CallGuard : public grpc::experimental::ServerInterceptorFactoryInterface {
  public:
-  explicit CallGuard(CutPeer cut) : cut_(std::move(cut)) {}
+  CallGuard(const PeerCheck& check, CutPeer cut) : check_(check), cut_(std::move(cut)) {}
 
   // Wants to see nothing else of the call: it costs no more than this.
   grpc::experimental::Interceptor* CreateServerInterceptor(grpc::experimental::ServerRpcInfo* info) override {
     const grpc::ServerContextBase& context = *info->server_context();
-    const Caller caller = CallerOf(context);
+    const Caller caller = check_.CallerOf(context);
     if (caller.local) return nullptr;
     if (!budget_.Take(caller.key, BootClock::now())) {
       Cut(context, caller, "calls too often");
@@ -61,6 +61,7 @@ class CallGuard : public grpc::experimental::ServerInterceptorFactoryInterface {
     return false;
   }
 
+  const PeerCheck& check_;
   const CutPeer cut_;
   CallBudget budget_{kCallsAtOnce, kCallEvery};
   CallBudget log_{10, std::chrono::seconds(1)};  // lines
@@ -71,8 +72,9 @@ class CallGuard : public grpc::experimental::ServerInterceptorFactoryInterface {
 
 }  // namespace
 
-std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> MakeCallGuard(CutPeer cut) {
-  return std::make_unique<CallGuard>(std::move(cut));
+std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> MakeCallGuard(const PeerCheck& check,
+                                                                                     CutPeer cut) {
+  return std::make_unique<CallGuard>(check, std::move(cut));
 }
 
 std::string PeerAddress(const std::string& uri) {

@@ -14,6 +14,8 @@ class ServerInterceptorFactoryInterface;
 
 namespace waggle::queen {
 
+class PeerCheck;
+
 // What peers on other hosts may ask of the gRPC port.
 inline constexpr std::size_t kMetadataOfACall = 8 * limits::kKiB;     // we send none of our own
 inline constexpr std::size_t kCallsAtOnce = 1000;                     // with one certificate, then
@@ -26,8 +28,9 @@ using CutPeer = std::function<void(const std::string& address)>;
 //   of who calls more often than kCallsAtOnce and kCallEvery allow: this gRPC (1.51) makes a call of
 //   each request however soon it is reset (CVE-2023-44487), and a hundred thousand of them take a GiB; of who
 //   sends more than kMetadataOfACall with a call: this gRPC asks that only of peers which acknowledge it.
-// `cut` may be called on any thread of gRPC, and not after its server is gone.
-std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> MakeCallGuard(CutPeer cut);
+// Outlived by `check`; `cut` may be called on any thread of gRPC, and not after its server is gone.
+std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> MakeCallGuard(const PeerCheck& check,
+                                                                                     CutPeer cut);
 
 // "127.0.0.1:50123" of gRPC's "ipv4:127.0.0.1:50123", "[::1]:50123" of its "ipv6:%5B::1%5D:50123"; without
 // the scope of a link-local address. "" of what is neither.

@@ -20,6 +20,7 @@ class FleetService : public v1::Fleet::CallbackService {
   grpc::ServerUnaryReactor* List(grpc::CallbackServerContext* context, const v1::ListDronesRequest*,
                                  v1::ListDronesResponse* response) override {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    if (Refused(parts_.check, *context, reactor)) return reactor;
     parts_.core.Ask([](RequestId id) { return Event(event::ListFleet{id}); },
                     [reactor, response](AnswerValue answer) {
                       if (const auto* status = std::get_if<absl::Status>(&answer))
@@ -35,11 +36,12 @@ class FleetService : public v1::Fleet::CallbackService {
   grpc::ServerUnaryReactor* Drain(grpc::CallbackServerContext* context, const v1::DrainRequest* request,
                                   v1::Drone* response) override {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    if (Refused(parts_.check, *context, reactor)) return reactor;
     if (absl::Status bad = Check(*request); !bad.ok()) {
       FinishWith(reactor, bad);
       return reactor;
     }
-    const Caller caller = CallerOf(*context);
+    const Caller caller = parts_.check.CallerOf(*context);
     event::DrainDrone drain;
     drain.name = request->name();
     drain.by = !caller.local ? caller.name : request->by().empty() ? "a local user" : request->by();
@@ -57,6 +59,7 @@ class FleetService : public v1::Fleet::CallbackService {
   grpc::ServerUnaryReactor* Undrain(grpc::CallbackServerContext* context, const v1::UndrainRequest* request,
                                     v1::Drone* response) override {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    if (Refused(parts_.check, *context, reactor)) return reactor;
     parts_.core.Ask(
         [&](RequestId id) {
           return Event(event::UndrainDrone{id, request->name()});

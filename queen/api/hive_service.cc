@@ -18,6 +18,7 @@
 #include "queen/api/convert.h"
 #include "queen/api/in_flight.h"
 #include "queen/api/peer_check.h"
+#include "queen/api/unary.h"
 #include "waggle/v1/hive.grpc.pb.h"
 
 namespace waggle::queen {
@@ -67,7 +68,7 @@ struct Stream {
 }  // namespace
 
 struct HiveService::Impl : public v1::Hive::CallbackService {
-  Impl(CorePort& core, Timing timing) : core(core), timing(timing) {}
+  Impl(CorePort& core, const PeerCheck& check, Timing timing) : core(core), check(check), timing(timing) {}
 
   grpc::ServerBidiReactor<v1::FromDrone, v1::FromQueen>* Control(
       grpc::CallbackServerContext* context) override;
@@ -85,6 +86,7 @@ struct HiveService::Impl : public v1::Hive::CallbackService {
   }
 
   CorePort& core;
+  const PeerCheck& check;
   const Timing timing;
   LogStore* logs = nullptr;
 
@@ -111,7 +113,7 @@ class ControlReactor : public grpc::ServerBidiReactor<v1::FromDrone, v1::FromQue
   ControlReactor(HiveService::Impl& service, grpc::CallbackServerContext* context)
       : service_(service),
         context_(context),
-        caller_(CallerOf(*context)),
+        caller_(service.check.CallerOf(*context)),
         outbox_(std::make_shared<ControlOutbox>(this, kControlOutbox)),
         end_(std::make_shared<StreamEnd<v1::FromQueen>>()) {
     {
@@ -211,7 +213,7 @@ class BulkReactor : public grpc::ServerBidiReactor<v1::BulkUp, v1::BulkDown>,
   BulkReactor(HiveService::Impl& service, grpc::CallbackServerContext* context)
       : service_(service),
         context_(context),
-        caller_(CallerOf(*context)),
+        caller_(service.check.CallerOf(*context)),
         outbox_(std::make_shared<BulkOutbox>(this, kBulkOutbox)),
         end_(std::make_shared<StreamEnd<v1::BulkDown>>()) {
     StartSendInitialMetadata();
@@ -301,15 +303,20 @@ class BulkReactor : public grpc::ServerBidiReactor<v1::BulkUp, v1::BulkDown>,
 
 grpc::ServerBidiReactor<v1::FromDrone, v1::FromQueen>* HiveService::Impl::Control(
     grpc::CallbackServerContext* context) {
+  absl::Status admitted = check.Check(*context, PeerCheck::Who::kDrones);
+  if (!admitted.ok()) return new Refusal<grpc::ServerBidiReactor<v1::FromDrone, v1::FromQueen>>(admitted);
   return new ControlReactor(*this, context);
 }
 
 grpc::ServerBidiReactor<v1::BulkUp, v1::BulkDown>* HiveService::Impl::Bulk(
     grpc::CallbackServerContext* context) {
+  absl::Status admitted = check.Check(*context, PeerCheck::Who::kDrones);
+  if (!admitted.ok()) return new Refusal<grpc::ServerBidiReactor<v1::BulkUp, v1::BulkDown>>(admitted);
   return new BulkReactor(*this, context);
 }
 
-HiveService::HiveService(CorePort& core, Timing timing) : impl_(std::make_unique<Impl>(core, timing)) {}
+HiveService::HiveService(CorePort& core, const PeerCheck& check, Timing timing)
+    : impl_(std::make_unique<Impl>(core, check, timing)) {}
 HiveService::~HiveService() = default;
 grpc::Service* HiveService::service() {
   return impl_.get();

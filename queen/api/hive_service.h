@@ -14,6 +14,8 @@ class Service;
 
 namespace waggle::queen {
 
+class PeerCheck;
+
 // The drone side of the queen: Control and Bulk streams. Converts and hands over; what a drone may do is the
 // core's and the log store's decision. Thread-safe.
 class HiveService {
@@ -24,7 +26,8 @@ class HiveService {
     Duration heartbeat_idle = limits::kHeartbeatIdle;
   };
 
-  HiveService(CorePort& core, Timing timing);
+  // `check` outlives it.
+  HiveService(CorePort& core, const PeerCheck& check, Timing timing);
   ~HiveService();
 
   grpc::Service* service();

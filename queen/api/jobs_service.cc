@@ -24,7 +24,8 @@ class JobsService : public v1::Jobs::CallbackService {
   grpc::ServerUnaryReactor* Submit(grpc::CallbackServerContext* context, const v1::SubmitJobRequest* request,
                                    v1::Job* response) override {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    absl::StatusOr<event::SubmitJob> submit = ReadSubmit(*request, CallerOf(*context));
+    if (Refused(parts_.check, *context, reactor)) return reactor;
+    absl::StatusOr<event::SubmitJob> submit = ReadSubmit(*request, parts_.check.CallerOf(*context));
     if (!submit.ok()) {
       FinishWith(reactor, submit.status());
     } else if (submit->key.key.empty()) {
@@ -42,6 +43,7 @@ class JobsService : public v1::Jobs::CallbackService {
   grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* context, const v1::GetJobRequest* request,
                                 v1::Job* response) override {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    if (Refused(parts_.check, *context, reactor)) return reactor;
     FinishOrGoOn(reactor, [this, reactor, request, response] {
       absl::Status read = ReadJob(*request, response);
       if (!read.ok()) return FinishWith(reactor, read);
@@ -53,6 +55,7 @@ class JobsService : public v1::Jobs::CallbackService {
   grpc::ServerUnaryReactor* List(grpc::CallbackServerContext* context, const v1::ListJobsRequest* request,
                                  v1::ListJobsResponse* response) override {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    if (Refused(parts_.check, *context, reactor)) return reactor;
     FinishOrGoOn(reactor, [this, reactor, request, response] {
       absl::Status read = ReadList(*request, response);
       if (!read.ok()) return FinishWith(reactor, read);
@@ -66,11 +69,12 @@ class JobsService : public v1::Jobs::CallbackService {
   grpc::ServerUnaryReactor* Cancel(grpc::CallbackServerContext* context, const v1::CancelJobRequest* request,
                                    v1::Job* response) override {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    if (Refused(parts_.check, *context, reactor)) return reactor;
     if (request->reason().size() > limits::kReasonBytes || request->by().size() > limits::kNameBytes) {
       FinishWith(reactor, absl::InvalidArgumentError("reason: at most 4 KiB; by: at most 128 bytes"));
       return reactor;
     }
-    FinishOrGoOn(reactor, [this, reactor, request, response, caller = CallerOf(*context)] {
+    FinishOrGoOn(reactor, [this, reactor, request, response, caller = parts_.check.CallerOf(*context)] {
       absl::StatusOr<JobRow> job = parts_.store.GetJob(JobId(request->id()));
       if (!job.ok()) return FinishWith(reactor, job.status());
       if (IsTerminal(job->state)) {

@@ -26,7 +26,9 @@ class LogsService : public v1::Logs::CallbackService {
 
   grpc::ServerWriteReactor<v1::WatchEvent>* Watch(grpc::CallbackServerContext* context,
                                                   const v1::WatchRequest* request) override {
-    const Caller caller = CallerOf(*context);
+    absl::Status admitted = parts_.check.Check(*context, PeerCheck::Who::kPeople);
+    if (!admitted.ok()) return new Refusal<grpc::ServerWriteReactor<v1::WatchEvent>>(admitted);
+    const Caller caller = parts_.check.CallerOf(*context);
     if (caller.local) return StartWatch(parts_.core, parts_.hub, *request, context, nullptr);
     return StartWatch(parts_.core, parts_.hub, *request, context, [&](std::function<void()> cut) {
       return parts_.access.book.OnRevoked(caller.key, std::move(cut));
@@ -36,6 +38,7 @@ class LogsService : public v1::Logs::CallbackService {
   grpc::ServerUnaryReactor* Outline(grpc::CallbackServerContext* context, const v1::OutlineRequest* request,
                                     v1::OutlineResponse* response) override {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    if (Refused(parts_.check, *context, reactor)) return reactor;
     FinishOnWorker(parts_.workers, reactor, [this, request, response]() -> absl::Status {
       ASSIGN_OR_RETURN(AttemptRow attempt, FindAttempt(request->job(), request->attempt()));
       return ReadOutline(attempt, response);
@@ -46,6 +49,7 @@ class LogsService : public v1::Logs::CallbackService {
   grpc::ServerUnaryReactor* Verify(grpc::CallbackServerContext* context, const v1::VerifyRequest* request,
                                    v1::VerifyResponse* response) override {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    if (Refused(parts_.check, *context, reactor)) return reactor;
     FinishOnWorker(parts_.workers, reactor, [this, request, response]() -> absl::Status {
       ASSIGN_OR_RETURN(AttemptRow attempt, FindAttempt(request->job(), request->attempt()));
       const bool late = request->late();

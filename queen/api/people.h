@@ -11,6 +11,7 @@
 #include "common/tls/authority.h"
 #include "queen/api/core_port.h"
 #include "queen/api/peer_book.h"
+#include "queen/api/peer_check.h"
 #include "queen/api/workers.h"
 #include "queen/logs/watch.h"
 #include "queen/store/store.h"
@@ -45,6 +46,7 @@ struct PeopleParts {
   Workers& workers;        // SQL, log reading, signing
   Workers& fetch_workers;  // repositories
   const AccessPart& access;
+  const PeerCheck& check;
 };
 
 // One per gRPC service of queen.proto. Each handler converts, calls, converts.

@@ -19,7 +19,8 @@ class RunsService : public v1::Runs::CallbackService {
   grpc::ServerUnaryReactor* Submit(grpc::CallbackServerContext* context, const v1::SubmitRunRequest* request,
                                    v1::SubmitRunResponse* response) override {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    const Caller caller = CallerOf(*context);
+    if (Refused(parts_.check, *context, reactor)) return reactor;
+    const Caller caller = parts_.check.CallerOf(*context);
     absl::StatusOr<RunRequest> run = ReadRequest(*request, caller);
     if (!run.ok()) {
       FinishWith(reactor, run.status());

@@ -92,6 +92,8 @@ struct Queen::Parts {
   UniqueFd lock;
   std::unique_ptr<Store> store;
   std::unique_ptr<Mailbox> mailbox;
+  std::shared_ptr<PeerBook> book = std::make_shared<PeerBook>();
+  const std::unique_ptr<PeerCheck> check = std::make_unique<PeerCheck>(book);
   std::unique_ptr<HiveService> hive_service;
   std::unique_ptr<LogStore> logs;
   std::unique_ptr<WatchHub> hub;
@@ -99,7 +101,6 @@ struct Queen::Parts {
   std::unique_ptr<Workers> workers, fetch_workers;
   std::vector<std::unique_ptr<grpc::Service>> services;
   std::optional<Identity> identity;
-  std::shared_ptr<PeerBook> book = std::make_shared<PeerBook>();
   std::optional<AccessPart> access;
   DescriptorShares shares;
   std::unique_ptr<http::Door> local_door, remote_door;  // of the server, which their connections outlive
@@ -204,7 +205,7 @@ absl::Status Queen::Parts::Recover() {
   timing.lease = config.lease;
   timing.heartbeat_busy = std::min<Duration>(timing.heartbeat_busy, config.lease / 6);
   timing.heartbeat_idle = std::min<Duration>(timing.heartbeat_idle, config.lease / 2);
-  hive_service = std::make_unique<HiveService>(*mailbox, timing);
+  hive_service = std::make_unique<HiveService>(*mailbox, *check, timing);
   ASSIGN_OR_RETURN(logs, LogStore::Create(absl::StrCat(config.data, "/logs"), kLogShards, LogCallbacks()));
   hive_service->UseLogs(logs.get());
   hub = std::make_unique<WatchHub>(*store, *logs, kWatchThreads);
@@ -221,7 +222,7 @@ absl::Status Queen::Parts::Serve() {
   workers = std::make_unique<Workers>(kWorkerThreads, kWorkerQueue);
   fetch_workers = std::make_unique<Workers>(kFetchThreads, kFetchQueue);
   RETURN_IF_ERROR(PrepareAccess());
-  PeopleParts people{*mailbox, *store, *logs, *hub, runs, *workers, *fetch_workers, *access};
+  PeopleParts people{*mailbox, *store, *logs, *hub, runs, *workers, *fetch_workers, *access, *check};
   services.push_back(MakeRunsService(people));
   services.push_back(MakeJobsService(people));
   services.push_back(MakeLogsService(people));
@@ -238,7 +239,7 @@ absl::Status Queen::Parts::Serve() {
   if (remote_door != nullptr) {
     remote_entry = builder.experimental().AddExternalConnectionAcceptor(from_fd, PeerCredentials());
     std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> guards;
-    guards.push_back(MakeCallGuard([this](const std::string& peer) { remote_door->Cut(peer); }));
+    guards.push_back(MakeCallGuard(*check, [this](const std::string& peer) { remote_door->Cut(peer); }));
     builder.experimental().SetInterceptorCreators(std::move(guards));
   }
   builder.SetMaxReceiveMessageSize(static_cast<int>(limits::kLogBatch + limits::kMiB));
@@ -314,9 +315,7 @@ std::shared_ptr<grpc::ServerCredentials> Queen::Parts::PeerCredentials() const {
   grpc::SslServerCredentialsOptions options(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
   options.pem_root_certs = identity->authority.certificate().pem();
   options.pem_key_cert_pairs.push_back({identity->key, identity->certificate});
-  std::shared_ptr<grpc::ServerCredentials> credentials = grpc::SslServerCredentials(options);
-  credentials->SetAuthMetadataProcessor(MakePeerCheck(book));
-  return credentials;
+  return grpc::SslServerCredentials(options);
 }
 
 absl::Status Queen::Parts::ServePeers() {

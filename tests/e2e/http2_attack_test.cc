@@ -74,7 +74,7 @@ class Attack : public RemoteFixture {
     EXPECT_EQ(Waggle({"jobs"}).code, 0);
     EXPECT_LT(std::chrono::steady_clock::now() - before, 1s);
     WaitForState(Submit(TestJob({"echo ran"})), "passed");
-    EXPECT_FALSE(absl::StrContains(healthy_->Err(), "lost")) << "its lease was of 3 s";
+    EXPECT_TRUE(may_cost_others_ || !absl::StrContains(healthy_->Err(), "lost")) << "its lease was of 3 s";
     const int growth = Rss() - rss_;
     EXPECT_LT(growth, most_growth);
     std::printf("[ figures  ] %s: queen +%d MiB\n",
@@ -118,6 +118,7 @@ class Attack : public RemoteFixture {
   std::string key_, certificate_;
   std::unique_ptr<Child> healthy_;
   int rss_ = 0;
+  bool may_cost_others_ = false;
 };
 
 // CVE-2023-1428: fields that cannot be printed when the metadata is too large.
@@ -313,7 +314,10 @@ TEST_F(Attack, N7SizesThatLie) {
 
 class LittleMemory : public Attack {
  protected:
-  void SetUp() override { StartHive({"--grpc-memory", "128"}); }
+  void SetUp() override {
+    StartHive({"--grpc-memory", "128"});
+    may_cost_others_ = true;  // it is the memory of all connections together; a drone comes back by itself
+  }
 };
 
 // This gRPC looks at the length of a message when all of it is there.

@@ -133,7 +133,7 @@ TEST_F(Placement, DroneThatDrainsTakesNothingNewAndLeavesWhenItIsDone) {
   drone.Signal(SIGINT);
   ASSERT_TRUE(Eventually([&] {
     const Json drones = Drones();
-    return drones[0]["capacity"] == 0;
+    return drones[0]["state"] == "draining";
   }));
   const std::uint64_t late = Submit(TestJob({"true"}));
   EXPECT_EQ(StateOf(late), "queued");

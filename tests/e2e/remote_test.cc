@@ -1,7 +1,9 @@
 // Drones on other hosts: enrolment, the port that demands a certificate, restarts, revocation.
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
+#include <google/protobuf/descriptor.h>
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/impl/client_unary_call.h>
 #include <netinet/in.h>
 #include <openssl/ssl.h>
 #include <sys/socket.h>
@@ -215,6 +217,52 @@ TEST_F(RemoteDrones, ACertificateOfOursIsNotEnough) {
   const grpc::Status status = stub->List(&context, {}, &jobs);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::PERMISSION_DENIED);
   EXPECT_THAT(status.error_message(), HasSubstr("this certificate is a drone's"));
+}
+
+// Each handler asks by itself: none may have forgotten. A method that is added is asked here too.
+TEST_F(RemoteDrones, EveryMethodRefusesWhoMayNotCallIt) {
+  StartOrRestartQueen();
+  EnrolDrone("bee");
+  struct Way {
+    std::string what, key, certificate, spared;
+    const google::protobuf::FileDescriptor* file;
+  };
+  const auto *people = v1::Job::descriptor()->file(), *drones = v1::HeldAttempt::descriptor()->file();
+  const tls::Key stranger = *tls::Key::Generate();
+  const tls::Request request = *tls::Request::FromPem(*tls::MakeRequest(stranger));
+  const std::string key = *stranger.ToPem();
+  const std::string unknown =
+      Authority().Sign(request, tls::Role::kUser, "nobody", WallNow(), std::chrono::hours(1))->pem();
+  const std::string tls = DroneData("bee") + "/tls/";
+  const std::vector<Way> ways = {
+      {"a drone at people's", ReadText(tls + "drone.key"), ReadText(tls + "drone.crt"), "Renew", people},
+      {"an unknown one at people's", key, unknown, "", people},
+      {"an unknown one at drones'", key, unknown, "", drones},
+  };
+  int calls = 0;
+  for (const Way& way : ways) {
+    rpc::ChannelOptions options;
+    options.tls = {way.key, way.certificate, ReadText(tls + "authority.crt")};
+    std::shared_ptr<grpc::Channel> channel = rpc::OpenChannel(at_.grpc, options);
+    for (int s = 0; s < way.file->service_count(); ++s) {
+      for (int m = 0; m < way.file->service(s)->method_count(); ++m) {
+        const auto& method = *way.file->service(s)->method(m);
+        if (method.name() == way.spared) continue;
+        const std::string path = absl::StrCat("/", way.file->service(s)->full_name(), "/", method.name());
+        grpc::ClientContext context;
+        context.set_deadline(std::chrono::system_clock::now() + 10s);
+        v1::ListDronesResponse response;
+        const grpc::Status status = grpc::internal::BlockingUnaryCall(
+            channel.get(), grpc::internal::RpcMethod(path.c_str(), grpc::internal::RpcMethod::NORMAL_RPC),
+            &context, v1::ListDronesRequest(), &response);
+        EXPECT_EQ(status.error_code(), grpc::StatusCode::PERMISSION_DENIED)
+            << way.what << " " << path << ": " << status.error_message();
+        ++calls;
+      }
+    }
+  }
+  EXPECT_GE(calls, 30);
+  EXPECT_TRUE(Queen().Running());
 }
 
 TEST_F(RemoteDrones, AnotherNameIsRefused) {

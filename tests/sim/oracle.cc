@@ -191,6 +191,7 @@ void Oracle::CheckLateTruth(const queen::AttemptRow& row) {
     world_.Sometimes(Rare::late_shim_lost);  // or the end of its spool was lost with the power of its host
     return;
   }
+  if (row.late.reason == Reason::kHandedBack && !final) return;  // its drone was stopped in the middle of it
   if (row.late.reason == Reason::kLogIncomplete && power_lost_) return;  // half a seal may stand in its log
   if (!final) return wrong("its shim has not ended it");
   if (row.late.reason != final->reason || row.late.deploy_code != final->deploy_code ||

@@ -166,11 +166,11 @@ TEST(Events, DefaultsRoundTrip) {
 // What a drone says ends up in the store, which keeps only reasons it can name.
 TEST(Events, FinalWithAReasonOutsideTheVocabularyIsDamaged) {
   Final final = SampleFinal();
-  for (int value : {13, 200, 255}) {
+  for (int value : {14, 200, 255}) {
     final.reason = static_cast<Reason>(value);
     EXPECT_FALSE(DecodeFinal(Encode(final)).has_value()) << value;
   }
-  for (int value = 0; value <= 12; ++value) {
+  for (int value = 0; value <= 13; ++value) {
     final.reason = static_cast<Reason>(value);
     EXPECT_TRUE(DecodeFinal(Encode(final)).has_value()) << value;
   }
