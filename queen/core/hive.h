@@ -133,7 +133,6 @@ class Hive {
   void FinishAttempt(Attempt& attempt, JobState state, Reason reason, std::string detail);
   void ReleaseSlot(Attempt& attempt);
   void Forget(Epoch epoch);
-  void LoseShim(Drone& drone, Attempt& attempt, const HeldAttempt& held);
   // The attempt ended because somebody closes its drone: as long as the job has some left, it does not count.
   static void Excuse(JobRow& job, Reason reason);
   bool MayRetry(const JobRow& job, const Attempt& attempt, Reason reason) const;
@@ -171,11 +170,8 @@ class Hive {
   Drone* FindOrAddDrone(const event::Hello& hello);
   void OpenSession(Drone& drone, const event::Hello& hello);
   static void TakeInfo(Drone& drone, const DroneInfo& info);
-  // After the Welcome: what the Hello said of an attempt that goes on.
-  void TakeUp(Drone& drone, const HeldAttempt& held);
   // `newest_given`: the newest epoch this queen knew of before the drone said hello.
   Disposition Resume(Drone& drone, const HeldAttempt& held, Epoch newest_given);
-  void ApplyStatus(Drone& drone, Attempt& attempt, const HeldAttempt& held);
   // Why it takes no work, as the end of a sentence about it; "" if it does.
   std::string WhyClosed(const Drone& drone) const;
   void UpdatePlacement(Drone& drone);
@@ -186,6 +182,12 @@ class Hive {
   void CheckDeadlines();
   void CheckAttempt(Attempt& attempt);
   std::string LastSeen(const Drone& drone) const;
+
+  // hive_reports.cc
+  // After the Welcome: what the Hello said of an attempt that goes on.
+  void TakeUp(Drone& drone, const HeldAttempt& held);
+  void ApplyStatus(Drone& drone, Attempt& attempt, const HeldAttempt& held);
+  void LoseShim(Drone& drone, Attempt& attempt, const HeldAttempt& held);
 
   // hive_drains.cc
   // nullptr: there is none of this name, and that is answered.
