@@ -1,17 +1,10 @@
 #include "tools/waggle/client.h"
 
-#include <fcntl.h>
 #include <grpcpp/grpcpp.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
-#include <cctype>
-#include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <filesystem>
 #include <functional>
-#include <string_view>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -30,43 +23,20 @@ constexpr auto kCallDeadline = 30s;
 constexpr auto kLongCallDeadline = 10min;  // a fetch of the repository, or the reading of a whole log
 constexpr std::chrono::milliseconds kAgainFor = 10s, kAgainFirst = 100ms;
 constexpr int kReceiveBytes = 16 * static_cast<int>(limits::kMiB);
-constexpr std::size_t kSocketPathBytes = sizeof(sockaddr_un::sun_path) - 1;
 
-// gRPC reads a target as a URI and decodes it.
-std::string Target(std::string_view path) {
-  std::string target = "unix:";
-  for (char c : path) {
-    bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 ||
-                 std::string_view("/-._~").find(c) != std::string_view::npos;
-    if (plain) {
-      target.push_back(c);
-    } else {
-      absl::StrAppend(&target, "%", absl::Hex(static_cast<unsigned char>(c), absl::kZeroPad2));
-    }
-  }
-  return target;
-}
-
-// Knocks with a bare connect(2), because its errno says why; gRPC would only retry until the deadline.
-absl::Status Knock(const Address& address, const std::string& path) {
-  sockaddr_un name{};
-  name.sun_family = AF_UNIX;
-  std::memcpy(name.sun_path, path.data(), path.size());
-  UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd.valid()) return ErrnoStatus("socket", path);
-  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0 || errno == EAGAIN) {
-    return absl::OkStatus();  // EAGAIN: her backlog is full, so she is there
-  }
-  int error = errno;
-  if (error == EACCES || error == EPERM) {
+// Knocks before gRPC, which would only retry until the deadline.
+absl::Status Knock(const Address& address, const rpc::UnixSocket& socket) {
+  const absl::Status there = socket.Knock();
+  if (there.ok()) return there;
+  if (absl::IsPermissionDenied(there)) {
     return absl::PermissionDeniedError(absl::StrCat(
         "you may not use the queen's socket ", address.socket, "\nits file permissions decide who may; ",
         "the address comes from ", address.origin, "\nnext: ask her administrator for access"));
   }
   std::error_code ignored;
-  if (error == ECONNREFUSED && !std::filesystem::is_socket(path, ignored))
-    return Unreachable(address, "it is no socket");
-  return Unreachable(address, error == ECONNREFUSED ? "nobody listens there" : std::strerror(error));
+  const bool file = std::filesystem::exists(address.socket, ignored) &&
+                    !std::filesystem::is_socket(address.socket, ignored);
+  return Unreachable(address, file ? "it is no socket" : std::string(there.message()));
 }
 
 absl::Status ToAbsl(const grpc::Status& status) {
@@ -109,15 +79,10 @@ absl::Status Client::ConnectRemote(const Address& address) {
 }
 
 absl::Status Client::ConnectSocket(const Address& address) {
-  std::string path = address.socket;
-  if (path.size() > kSocketPathBytes) {
-    std::filesystem::path full(path);
-    directory_.Reset(open(full.parent_path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!directory_.valid()) return Unreachable(address, std::strerror(errno));
-    path = absl::StrCat("/proc/self/fd/", directory_.get(), "/", full.filename().string());
-    if (path.size() > kSocketPathBytes) return Unreachable(address, "the file name is too long for a socket");
-  }
-  RETURN_IF_ERROR(Knock(address, path));
+  absl::StatusOr<rpc::UnixSocket> socket = rpc::UnixSocket::At(address.socket);
+  if (!socket.ok()) return Unreachable(address, std::string(socket.status().message()));
+  RETURN_IF_ERROR(Knock(address, *socket));
+  socket_ = *std::move(socket);
 
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kReceiveBytes);
@@ -125,7 +90,7 @@ absl::Status Client::ConnectSocket(const Address& address) {
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, millis(limits::kBackoffMin));
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, millis(limits::kBackoffMin));
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, millis(limits::kBackoffMax));
-  channel_ = grpc::CreateCustomChannel(Target(path), grpc::InsecureChannelCredentials(), arguments);
+  channel_ = grpc::CreateCustomChannel(socket_->Target(), grpc::InsecureChannelCredentials(), arguments);
   if (!channel_->WaitForConnected(std::chrono::system_clock::now() + kConnectDeadline)) {
     return Unreachable(address, "what listens there does not answer as a queen within 5 s");
   }

@@ -7,7 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "common/base/fd.h"
+#include "common/rpc/unix_socket.h"
 #include "tools/waggle/address.h"
 #include "tools/waggle/logins.h"
 
@@ -64,9 +64,9 @@ class Client {
   absl::Status Ended(const absl::Status& status);
 
   const Logins logins_;
-  std::optional<Login> login_;         // over TLS
-  std::atomic<bool> renewed_ = false;  // or tried to
-  UniqueFd directory_;  // of the socket, when its path is too long for an address; must outlive the channel
+  std::optional<Login> login_;             // over TLS
+  std::atomic<bool> renewed_ = false;      // or tried to
+  std::optional<rpc::UnixSocket> socket_;  // hers, on this host; outlives the channel
   std::shared_ptr<grpc::Channel> channel_;
 };
 
