@@ -338,6 +338,8 @@ absl::Status WatchHub::SkipToStart(Watcher& watcher) {
   Seq target(start.after_seq.value() + 1);
   journal::Checkpoint checkpoint =
       by_line ? journal::FindLine(location, start.from_line) : journal::FindRecord(location, target);
+  // The last record is read in any case: it says whether anything can follow.
+  if (checkpoint.next > last) checkpoint = journal::FindRecord(location, last);
   watcher.lines = checkpoint.state.lines;
   watcher.reader->SeekToPosition(checkpoint.position.segment, checkpoint.position.byte, checkpoint.next);
   while (watcher.reader->next() <= last) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "common/base/limits.h"
 #include "tests/queen/logs/watch_fixture.h"
 
 namespace waggle::queen {
@@ -79,6 +80,43 @@ TEST_F(WatchCursor, BeginsAtALine) {
 
 TEST_F(WatchCursor, ALineBehindTheEndShowsNothingAndEnds) {
   ExpectTail(*Watch({.from_line = 1'000'000, .follow = true}), maker_.last().value() + 1);
+}
+
+// The last checkpoint of the index then lies behind everything, the final record too.
+class WatchCursorBehindACheckpoint : public WatchFixture {
+ protected:
+  void SetUp() override {
+    WatchFixture::SetUp();
+    AttemptBegins(Epoch(7), 1);
+    // The final record crosses the border at which a checkpoint is due.
+    const std::string start = maker_.Start(0);
+    const std::string first = maker_.Out("x", 0);
+    const std::size_t header = first.size() - 1;
+    const std::size_t rest = limits::kIndexEvery - journal::kSegmentHeaderBytes - start.size() - first.size();
+    std::string all = start + first;
+    for (std::size_t left = rest - 8; left > header;) {
+      const std::size_t payload = std::min<std::size_t>(left - header, 9'000);
+      all += maker_.Out(test::NoiseBytes(payload, left), 0);
+      left -= payload + header;
+    }
+    Write(all + maker_.End());
+    JobEnds(JobState::kPassed);
+    Drain();
+    const journal::Checkpoint last = journal::FindRecord(logs_->At(Epoch(7)), Seq(100'000));
+    ASSERT_EQ(last.next.value(), maker_.last().value() + 1);
+  }
+  void ExpectOnlyTheEnd(FakeSink& sink) {
+    EXPECT_EQ(sink.Raw(), "");
+    EXPECT_EQ(sink.Ending(), absl::StrCat("end passed 7:", maker_.last().value()));
+  }
+};
+
+TEST_F(WatchCursorBehindACheckpoint, ACursorAtTheEndEndsAtOnce) {
+  ExpectOnlyTheEnd(*Watch({.after_epoch = Epoch(7), .after_seq = maker_.last(), .follow = true}));
+}
+
+TEST_F(WatchCursorBehindACheckpoint, ALineBehindTheEndEndsAtOnce) {
+  ExpectOnlyTheEnd(*Watch({.from_line = 1'000'000, .follow = true}));
 }
 
 TEST_F(WatchCursor, ADamagedIndexChangesNothing) {
