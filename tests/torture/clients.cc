@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "common/rpc/channel.h"
+#include "tests/support/child.h"
 #include "tests/torture/rpc.h"
 #include "waggle/v1/queen.grpc.pb.h"
 
@@ -17,6 +18,7 @@ namespace {
 constexpr int kWatchers = 6;                                     // at the same time
 constexpr std::int64_t kShortestJob = 100, kLongestJob = 8'000;  // ms it takes to print
 constexpr absl::Duration kBetween = absl::Milliseconds(40);      // questions
+constexpr std::chrono::seconds kHearsTheEnd(60);                 // a watcher, once its job is over
 constexpr int kRepeatOneIn = 8;  // submits that are repeated though they were answered
 
 std::chrono::system_clock::time_point Soon() {
@@ -50,6 +52,7 @@ void Clients::Finish() {
     absl::MutexLock lock(&mutex_);
     watchers.swap(watchers_);
   }
+  if (!Eventually([this] { return watching_ == 0; }, kHearsTheEnd)) over_ = true;
   for (std::thread& watcher : watchers) watcher.join();
 }
 
@@ -190,6 +193,8 @@ void Clients::WatchIt(Planned job) {
   if (follower.Follow([this] { return !over_; })) {
     follower.Judge(/*whole=*/follower.state() == "passed" || follower.state() == "failed");
     history_->Append({.actor = actor, .op = Op::kState, .job = job.id, .state = follower.state()});
+  } else {
+    tally_->Violation(absl::StrCat("the ", actor, " has not heard its end"));
   }
   --watching_;
 }

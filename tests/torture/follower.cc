@@ -12,6 +12,11 @@
 #include "waggle/v1/queen.grpc.pb.h"
 
 namespace waggle::test {
+namespace {
+
+constexpr std::chrono::seconds kOneWatch(30);  // then it is asked again from where it was
+
+}  // namespace
 
 Follower::Follower(std::string target, std::uint64_t job, Printed printed, std::string who, Tally* tally)
     : target_(std::move(target)), job_(job), printed_(printed), who_(std::move(who)), tally_(tally) {
@@ -55,6 +60,7 @@ Follower::Turn Follower::Watch(std::uint32_t attempt, bool follow) {
   auto stub = v1::Logs::NewStub(rpc::OpenChannel(target_));
   grpc::ClientContext context;
   v1::WatchRequest request;
+  context.set_deadline(std::chrono::system_clock::now() + kOneWatch);
   request.set_job(job_);
   request.set_attempt(attempt);
   request.set_follow(follow);
