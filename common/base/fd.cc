@@ -116,22 +116,27 @@ absl::StatusOr<std::size_t> PreadFull(int fd, std::span<std::byte> buffer, off_t
   return done;
 }
 
-absl::StatusOr<std::string> ReadFile(const std::string& path, std::size_t max_bytes) {
-  ASSIGN_OR_RETURN(UniqueFd fd, Open(path, O_RDONLY));
+absl::StatusOr<std::string> ReadToEnd(int fd, std::string_view name, std::size_t max_bytes) {
+  const absl::string_view shown(name.data(), name.size());
   std::string content;
   char chunk[16384];
   for (;;) {
-    ssize_t n = ::read(fd.get(), chunk, sizeof chunk);
+    ssize_t n = ::read(fd, chunk, sizeof chunk);
     if (n < 0) {
       if (errno == EINTR) continue;
-      return ErrnoStatus("read", path);
+      return ErrnoStatus("read", name);
     }
     if (n == 0) return content;
     if (content.size() + static_cast<std::size_t>(n) > max_bytes) {
-      return absl::ResourceExhaustedError(absl::StrCat(path, " is larger than ", max_bytes, " bytes"));
+      return absl::ResourceExhaustedError(absl::StrCat(shown, " is larger than ", max_bytes, " bytes"));
     }
     content.append(chunk, static_cast<std::size_t>(n));
   }
+}
+
+absl::StatusOr<std::string> ReadFile(const std::string& path, std::size_t max_bytes) {
+  ASSIGN_OR_RETURN(UniqueFd fd, Open(path, O_RDONLY));
+  return ReadToEnd(fd.get(), path, max_bytes);
 }
 
 absl::Status WriteFileDurably(const std::string& path, std::string_view content, mode_t mode) {

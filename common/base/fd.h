@@ -69,6 +69,8 @@ absl::StatusOr<std::vector<std::string>> ListDirectory(const std::string& path);
 // Reads up to buffer.size() bytes at `offset`; fewer only at end of file. Returns the count.
 absl::StatusOr<std::size_t> PreadFull(int fd, std::span<std::byte> buffer, off_t offset);
 
+// What is left of `fd`, up to its end; refused as below. `name` stands in errors.
+absl::StatusOr<std::string> ReadToEnd(int fd, std::string_view name, std::size_t max_bytes);
 // The whole file, refused with ResourceExhausted above `max_bytes`.
 absl::StatusOr<std::string> ReadFile(const std::string& path, std::size_t max_bytes);
 

@@ -1,8 +1,5 @@
 #include "drone/vcs/credentials.h"
 
-#include <errno.h>
-#include <unistd.h>
-
 #include <charconv>
 #include <string_view>
 
@@ -13,22 +10,6 @@
 namespace waggle::vcs {
 namespace {
 
-absl::StatusOr<std::string> ReadAll(int fd) {
-  std::string text;
-  char chunk[4096];
-  for (;;) {
-    ssize_t n = ::read(fd, chunk, sizeof chunk);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return ErrnoStatus("read", "the credentials on standard input");
-    if (n == 0) return text;
-    text.append(chunk, static_cast<std::size_t>(n));
-    if (text.size() > kCredentialBytes) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("the credentials are larger than ", kCredentialBytes, " bytes"));
-    }
-  }
-}
-
 absl::Status BadLine(int number, std::string_view cause) {
   return absl::InvalidArgumentError(absl::StrCat("line ", number, " of the credentials ", std::string(cause),
                                                  "; expected `username X`, `password Y` or `sshkey BYTES`"));
@@ -37,7 +18,7 @@ absl::Status BadLine(int number, std::string_view cause) {
 }  // namespace
 
 absl::StatusOr<Credentials> ReadCredentials(int fd) {
-  ASSIGN_OR_RETURN(std::string text, ReadAll(fd));
+  ASSIGN_OR_RETURN(std::string text, ReadToEnd(fd, "the credentials on standard input", kCredentialBytes));
   Credentials credentials;
   std::string_view rest = text;
   for (int number = 1; !rest.empty(); ++number) {

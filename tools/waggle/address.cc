@@ -3,7 +3,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "common/config/address.h"
-#include "tools/waggle/host_port.h"
+#include "common/rpc/host_port.h"
 
 namespace waggle::cli {
 namespace {
@@ -11,9 +11,9 @@ namespace {
 // The canonical text of a place on the network.
 absl::StatusOr<std::string> ReadRemote(std::string_view text) {
   const bool url = text.find("://") != std::string_view::npos;
-  absl::StatusOr<HostPort> place = url ? ParseUrl(text) : ParseHostPort(text);
+  absl::StatusOr<rpc::HostPort> place = url ? rpc::ParseUrl(text) : rpc::ParseHostPort(text);
   if (!place.ok()) return place.status();
-  return url ? UrlOf(*place) : place->Text();
+  return url ? rpc::UrlOf(*place) : place->Text();
 }
 
 }  // namespace

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <nlohmann/json.hpp>
 #include <string_view>
 #include <vector>
@@ -32,22 +31,9 @@ absl::Status TooLarge(const std::string& name) {
       absl::StrCat("the job document ", name, " has more than ", kJobFileBytes, " bytes"));
 }
 
-absl::StatusOr<std::string> ReadStandardInput(const std::string& name) {
-  std::string text;
-  char buffer[16 * 1024];
-  while (true) {
-    ssize_t n = read(STDIN_FILENO, buffer, sizeof buffer);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return ErrnoStatus("read", name);
-    if (n == 0) return text;
-    text.append(buffer, static_cast<std::size_t>(n));
-    if (text.size() > kJobFileBytes) return TooLarge(name);
-  }
-}
-
 absl::StatusOr<std::string> Read(const std::string& path, const std::string& name) {
-  if (path == "-") return ReadStandardInput(name);
-  absl::StatusOr<std::string> text = ReadFile(path, kJobFileBytes);
+  absl::StatusOr<std::string> text =
+      path == "-" ? ReadToEnd(STDIN_FILENO, name, kJobFileBytes) : ReadFile(path, kJobFileBytes);
   if (absl::IsResourceExhausted(text.status())) return TooLarge(name);
   if (!text.ok()) {
     return absl::InvalidArgumentError(

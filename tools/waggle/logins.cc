@@ -21,17 +21,17 @@ constexpr std::size_t kLoginBytes = 4 * limits::kPemBytes + limits::kKiB;  // th
 constexpr std::size_t kPendingDigits = 16;  // of the token's hash: enough to tell a person's own apart
 
 // "[::1]:7874" ↔ "::1_7874". Host names may have an underscore; the last one is ours.
-std::string FolderOf(const HostPort& queen) {
+std::string FolderOf(const rpc::HostPort& queen) {
   return absl::StrCat(queen.host, "_", queen.port);
 }
 
-std::optional<HostPort> PlaceOf(const std::string& folder) {
+std::optional<rpc::HostPort> PlaceOf(const std::string& folder) {
   const std::size_t end = folder.rfind('_');
   if (end == std::string::npos) return std::nullopt;
   const std::string host = folder.substr(0, end), port = folder.substr(end + 1);
   const bool brackets = host.find(':') != std::string::npos;
-  absl::StatusOr<HostPort> place =
-      ParseHostPort(absl::StrCat(brackets ? "[" : "", host, brackets ? "]:" : ":", port));
+  absl::StatusOr<rpc::HostPort> place =
+      rpc::ParseHostPort(absl::StrCat(brackets ? "[" : "", host, brackets ? "]:" : ":", port));
   if (!place.ok() || FolderOf(*place) != folder) return std::nullopt;
   return *place;
 }
@@ -41,7 +41,7 @@ std::string TextOf(const Json& object, const char* field) {
   return found != object.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
-absl::StatusOr<Login> FromJson(const HostPort& queen, const std::string& text) {
+absl::StatusOr<Login> FromJson(const rpc::HostPort& queen, const std::string& text) {
   const Json object = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!object.is_object()) return absl::InvalidArgumentError("it is not a JSON object");
   ASSIGN_OR_RETURN(tls::Key key, tls::Key::FromPem(TextOf(object, "key")));
@@ -65,7 +65,7 @@ std::vector<std::string> Logins::List() const {
   const absl::StatusOr<std::vector<std::string>> names = ListDirectory(directory_);
   if (!names.ok()) return places;
   for (const std::string& name : *names) {
-    const std::optional<HostPort> place = PlaceOf(name);
+    const std::optional<rpc::HostPort> place = PlaceOf(name);
     if (place && FileExists(absl::StrCat(directory_, "/", name, "/login.json")))
       places.push_back(place->Text());
   }
@@ -73,11 +73,11 @@ std::vector<std::string> Logins::List() const {
   return places;
 }
 
-std::string Logins::DirectoryOf(const HostPort& queen) const {
+std::string Logins::DirectoryOf(const rpc::HostPort& queen) const {
   return absl::StrCat(directory_, "/", FolderOf(queen));
 }
 
-absl::StatusOr<Login> Logins::Read(const HostPort& queen) const {
+absl::StatusOr<Login> Logins::Read(const rpc::HostPort& queen) const {
   const std::string path = absl::StrCat(DirectoryOf(queen), "/login.json");
   ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kLoginBytes));
   absl::StatusOr<Login> login = FromJson(queen, text);
@@ -89,13 +89,13 @@ absl::StatusOr<Login> Logins::Read(const HostPort& queen) const {
 
 absl::StatusOr<Login> Logins::Find(const std::string& remote) const {
   if (directory_.empty()) return absl::NotFoundError("there is no home directory");
-  const absl::StatusOr<HostPort> url = ParseUrl(remote);
+  const absl::StatusOr<rpc::HostPort> url = rpc::ParseUrl(remote);
   if (!url.ok()) {
-    ASSIGN_OR_RETURN(const HostPort queen, ParseHostPort(remote));
+    ASSIGN_OR_RETURN(const rpc::HostPort queen, rpc::ParseHostPort(remote));
     return Read(queen);
   }
   for (const std::string& text : List()) {
-    ASSIGN_OR_RETURN(const HostPort queen, ParseHostPort(text));
+    ASSIGN_OR_RETURN(const rpc::HostPort queen, rpc::ParseHostPort(text));
     absl::StatusOr<Login> login = Read(queen);
     if (login.ok() && login->url == remote) return login;
   }
@@ -164,7 +164,7 @@ absl::Status Logins::Renew(const Login& old, tls::Certificate certificate) const
   return Write(login);
 }
 
-absl::Status Logins::Remove(const HostPort& queen) const {
+absl::Status Logins::Remove(const rpc::HostPort& queen) const {
   ASSIGN_OR_RETURN(const UniqueFd lock, Lock());
   const std::string directory = DirectoryOf(queen);
   RETURN_IF_ERROR(RemoveFile(absl::StrCat(directory, "/login.json.new")));  // of a crash

@@ -9,16 +9,16 @@
 #include "absl/status/statusor.h"
 #include "common/base/fd.h"
 #include "common/rpc/channel.h"
+#include "common/rpc/host_port.h"
 #include "common/tls/certificate.h"
 #include "common/tls/key.h"
-#include "tools/waggle/host_port.h"
 
 namespace waggle::cli {
 
 // What a person has from one queen on another host.
 struct Login {
-  HostPort queen;   // her gRPC
-  std::string url;  // "https://HOST:PORT" where it was given
+  rpc::HostPort queen;  // her gRPC
+  std::string url;      // "https://HOST:PORT" where it was given
   tls::Key key;
   tls::Certificate certificate, authority;
 
@@ -40,7 +40,7 @@ class Logins {
   // HOST:PORT of every login, sorted.
   std::vector<std::string> List() const;
   // Where the login of a place is kept, whether it is there or not.
-  std::string DirectoryOf(const HostPort& queen) const;
+  std::string DirectoryOf(const rpc::HostPort& queen) const;
 
   // The login of "HOST:PORT", or of "https://HOST:PORT" where it was given. NotFound: there is none;
   // DataLoss: its file is damaged; PermissionDenied.
@@ -55,10 +55,10 @@ class Logins {
   absl::Status Store(const Login& login) const;
   // A newer certificate of the same key; nothing happens if the login is gone or has another key by now.
   absl::Status Renew(const Login& old, tls::Certificate certificate) const;
-  absl::Status Remove(const HostPort& queen) const;
+  absl::Status Remove(const rpc::HostPort& queen) const;
 
  private:
-  absl::StatusOr<Login> Read(const HostPort& queen) const;
+  absl::StatusOr<Login> Read(const rpc::HostPort& queen) const;
   absl::Status Write(const Login& login) const;
   absl::StatusOr<UniqueFd> Lock() const;  // waits: it is held for as long as a file takes
   std::string PendingPath(std::string_view token) const;

@@ -1,7 +1,5 @@
 #include <unistd.h>
 
-#include <cerrno>
-
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/fd.h"
@@ -19,21 +17,6 @@ namespace {
 
 constexpr std::size_t kInputBytes = 4096;  // a token has 112
 
-// All of standard input.
-absl::StatusOr<std::string> ReadInput() {
-  std::string text(kInputBytes, '\0');
-  std::size_t size = 0;
-  while (size < text.size()) {
-    const ssize_t n = ::read(STDIN_FILENO, text.data() + size, text.size() - size);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return ErrnoStatus("read", "standard input");
-    if (n == 0) break;
-    size += static_cast<std::size_t>(n);
-  }
-  text.resize(size);
-  return text;
-}
-
 absl::StatusOr<tls::Invitation> ReadToken(const LoginOptions& options) {
   if (options.token.empty() != options.token_stdin) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -42,15 +25,15 @@ absl::StatusOr<tls::Invitation> ReadToken(const LoginOptions& options) {
   }
   std::string text = options.token;
   if (options.token_stdin) {
-    ASSIGN_OR_RETURN(text, ReadInput());
+    ASSIGN_OR_RETURN(text, ReadToEnd(STDIN_FILENO, "standard input", kInputBytes));
   }
   absl::StatusOr<tls::Invitation> invitation = tls::Invitation::Parse(text);
   if (invitation.ok()) return invitation;
   return absl::InvalidArgumentError(absl::StrCat("cannot read the token\n", invitation.status().message()));
 }
 
-absl::StatusOr<HostPort> ReadUrl(const std::string& text) {
-  absl::StatusOr<HostPort> url = ParseUrl(text);
+absl::StatusOr<rpc::HostPort> ReadUrl(const std::string& text) {
+  absl::StatusOr<rpc::HostPort> url = rpc::ParseUrl(text);
   if (url.ok()) return url;
   return absl::InvalidArgumentError(
       absl::StrCat("the URL ", Quoted(text), " ", url.status().message(),
@@ -68,10 +51,10 @@ absl::StatusOr<std::string> OnlyOne(const Session& session, const Logins& logins
 }
 
 // Where the login of `address` is kept. A damaged one can be removed too.
-absl::StatusOr<HostPort> Kept(const Logins& logins, const std::string& address) {
+absl::StatusOr<rpc::HostPort> Kept(const Logins& logins, const std::string& address) {
   const absl::StatusOr<Login> login = logins.Find(address);
   if (login.ok()) return login->queen;
-  absl::StatusOr<HostPort> place = ParseHostPort(address);
+  absl::StatusOr<rpc::HostPort> place = rpc::ParseHostPort(address);
   if (place.ok() && absl::IsDataLoss(login.status())) return place;
   if (!absl::IsNotFound(login.status())) return login.status();
   return absl::NotFoundError(absl::StrCat("you are not logged in to ", address));
@@ -80,7 +63,7 @@ absl::StatusOr<HostPort> Kept(const Logins& logins, const std::string& address) 
 }  // namespace
 
 int RunLogin(Session& session, const LoginOptions& options) {
-  const absl::StatusOr<HostPort> url = ReadUrl(options.url);
+  const absl::StatusOr<rpc::HostPort> url = ReadUrl(options.url);
   if (!url.ok()) return session.FailUsage(url.status());
   const absl::StatusOr<tls::Invitation> invitation = ReadToken(options);
   if (absl::IsInvalidArgument(invitation.status())) return session.FailUsage(invitation.status());
@@ -119,7 +102,7 @@ int RunLogout(Session& session, const std::string& address) {
   }
   if (absl::IsInvalidArgument(remote.status())) return session.FailUsage(remote.status());
   if (!remote.ok()) return session.Fail(remote.status());
-  const absl::StatusOr<HostPort> queen = Kept(logins, *remote);
+  const absl::StatusOr<rpc::HostPort> queen = Kept(logins, *remote);
   if (!queen.ok()) return session.Fail(queen.status());
   const absl::StatusOr<Login> login = logins.Find(queen->Text());
   const std::string name = login.ok() ? login->name() : "NAME";

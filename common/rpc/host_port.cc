@@ -1,4 +1,4 @@
-#include "tools/waggle/host_port.h"
+#include "common/rpc/host_port.h"
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/tls/host_name.h"
 
-namespace waggle::cli {
+namespace waggle::rpc {
 namespace {
 
 constexpr std::string_view kScheme = "https://";
@@ -59,4 +59,4 @@ std::string UrlOf(const HostPort& place) {
   return absl::StrCat(absl::string_view(kScheme.data(), kScheme.size()), place.Text());
 }
 
-}  // namespace waggle::cli
+}  // namespace waggle::rpc

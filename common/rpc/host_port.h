@@ -6,7 +6,7 @@
 
 #include "absl/status/statusor.h"
 
-namespace waggle::cli {
+namespace waggle::rpc {
 
 // A place on the network as people write it.
 struct HostPort {
@@ -25,4 +25,4 @@ absl::StatusOr<HostPort> ParseUrl(std::string_view text);
 // "https://HOST:PORT" of that place.
 std::string UrlOf(const HostPort& place);
 
-}  // namespace waggle::cli
+}  // namespace waggle::rpc
