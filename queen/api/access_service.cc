@@ -44,10 +44,13 @@ class AccessService : public v1::Access::CallbackService {
     if (Refused(parts_.check, *context, reactor)) return reactor;
     absl::StatusOr<InvitationRow> asked = ReadInvite(*request);
     if (absl::Status local = OnlyLocal(*context); !local.ok()) asked = local;
-    absl::StatusOr<tls::Invitation> made = tls::Invitation::Make(parts_.access.authority.pin());
-    if (asked.ok() && !made.ok()) asked = made.status();
     if (!asked.ok()) {
       FinishWith(reactor, asked.status());
+      return reactor;
+    }
+    absl::StatusOr<tls::Invitation> made = tls::Invitation::Make(parts_.access.authority->pin());
+    if (!made.ok()) {
+      FinishWith(reactor, made.status());
       return reactor;
     }
     asked->hash = tls::HashOf(made->token);
@@ -136,7 +139,7 @@ class AccessService : public v1::Access::CallbackService {
   }
 
   absl::StatusOr<InvitationRow> ReadInvite(const v1::InviteRequest& request) const {
-    if (parts_.access.enrol_port == 0) {
+    if (parts_.access.authority == nullptr || parts_.access.enrol_port == 0) {
       return absl::FailedPreconditionError(
           "this queen does not listen for other hosts\nnext: start her with --listen and --http");
     }
@@ -180,10 +183,11 @@ class AccessService : public v1::Access::CallbackService {
 
   absl::Status Renewed(const Caller& caller, const std::string& request, v1::RenewResponse* response) {
     std::optional<PeerRow> peer = parts_.access.book.Find(caller.key);
-    if (!peer) return absl::PermissionDeniedError("only who has a certificate can renew it");
+    if (!peer || parts_.access.authority == nullptr)
+      return absl::PermissionDeniedError("only who has a certificate can renew it");
     ASSIGN_OR_RETURN(const tls::Request read, tls::Request::FromPem(request));
     ASSIGN_OR_RETURN(*response->mutable_certificate(),
-                     SignPeer(parts_.access.authority, *peer, read, WallNow(), parts_.access.validity));
+                     SignPeer(*parts_.access.authority, *peer, read, WallNow(), parts_.access.validity));
     return absl::OkStatus();
   }
 

@@ -25,12 +25,12 @@ namespace waggle::queen {
 
 // How peers on other hosts are made.
 struct AccessPart {
-  AccessPart(const tls::Authority& authority, std::chrono::seconds validity, PeerBook& book,
+  AccessPart(const tls::Authority* authority, std::chrono::seconds validity, PeerBook& book,
              std::string enrol_host)
       : authority(authority), validity(validity), book(book), enrol_host(std::move(enrol_host)) {}
 
-  const tls::Authority& authority;
-  const std::chrono::seconds validity;  // of a peer's certificate
+  const tls::Authority* const authority;  // null: only her socket serves, and nobody enrols
+  const std::chrono::seconds validity;    // of a peer's certificate
   PeerBook& book;
   const std::string enrol_host;
   std::atomic<std::uint16_t> enrol_port{0};  // 0: nobody can enrol; set when it listens

@@ -77,7 +77,7 @@ class Checker {
   }
 
   void CheckAuthority() {
-    if (!FileExists(data_ + "/tls/authority.crt")) return;  // she has never served
+    if (!FileExists(data_ + "/tls/authority.crt")) return;  // she has never served other hosts
     absl::StatusOr<Identity> identity = OpenIdentity(data_, {"localhost"}, WallNow());
     if (!identity.ok()) return Wrong(FirstLine(identity.status()));
     const absl::Time until = absl::FromUnixMillis(identity->authority.certificate().not_after());

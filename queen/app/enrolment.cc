@@ -87,10 +87,10 @@ void AddEnrolment(http::Router& router, CorePort& core, Workers& workers, const 
                      failpoint::Pass("queen.enrolment.stored");
                      const bool taken = workers.Run([&access, port, proof, answer, peer = *peer] {
                        absl::StatusOr<std::string> certificate =
-                           SignPeer(access.authority, peer, *proof, WallNow(), access.validity);
+                           SignPeer(*access.authority, peer, *proof, WallNow(), access.validity);
                        if (!certificate.ok()) return answer(Refusal(certificate.status()));
                        const json body = {{"certificate", *certificate},
-                                          {"authority", access.authority.certificate().pem()},
+                                          {"authority", access.authority->certificate().pem()},
                                           {"name", peer.name},
                                           {"port", port}};
                        failpoint::Pass("queen.enrolment.signed");

@@ -300,13 +300,17 @@ absl::Status Queen::Parts::OpenDoors() {
 }
 
 absl::Status Queen::Parts::PrepareAccess() {
+  if (remote_door == nullptr) {  // a queen of one host needs no keys: nothing of OpenSSL is touched
+    access.emplace(nullptr, config.peer_certificate, *book, "");
+    return absl::OkStatus();
+  }
   std::vector<std::string> names = {"localhost", "127.0.0.1", "::1"};
   if (!config.public_name.empty()) names.push_back(config.public_name);
   char host[HOST_NAME_MAX + 1] = {};
   if (::gethostname(host, sizeof host - 1) == 0 && IsName(host)) names.emplace_back(host);
   ASSIGN_OR_RETURN(Identity opened, OpenIdentity(config.data, names, WallNow()));
   identity = std::move(opened);
-  access.emplace(identity->authority, config.peer_certificate, *book,
+  access.emplace(&identity->authority, config.peer_certificate, *book,
                  config.public_name.empty() ? host : config.public_name);
   return absl::OkStatus();
 }

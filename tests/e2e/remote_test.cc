@@ -340,7 +340,8 @@ TEST_F(RemoteDrones, WhatIsMissingIsSaid) {
   const Outcome absent = Start({Binary("queen"), "peers", "--data", QueenData()}).Finish();
   EXPECT_THAT(absent.err, HasSubstr("no queen answers"));
   WriteText(QueenData() + "/tls/authority.crt", "damaged");
-  const Outcome damaged = Start({Binary("queen"), "serve", "--data", QueenData()}).Finish();
+  const Outcome damaged =
+      Start({Binary("queen"), "serve", "--data", QueenData(), "--listen", "127.0.0.1:0"}).Finish();
   EXPECT_NE(damaged.code, 0);
   EXPECT_THAT(damaged.err, HasSubstr("restore it from a backup"));
 }
