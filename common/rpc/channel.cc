@@ -41,7 +41,8 @@ std::shared_ptr<grpc::Channel> OpenChannel(const std::string& target, const Chan
   args.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   args.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   args.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, Millis(limits::kBackoffMin));
-  args.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, Millis(limits::kBackoffMin));
+  // Despite its name also the least time that one attempt has, TLS and slow links included.
+  args.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, Millis(limits::kHelloDeadline));
   args.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, Millis(limits::kBackoffMax));
   args.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   args.SetMaxReceiveMessageSize(

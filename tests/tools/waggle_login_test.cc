@@ -99,7 +99,8 @@ TEST_F(WaggleLoginTest, ARefusedTokenLeavesTheOldLogin) {
             "error: this invitation expired at 2026-01-01 10:00 UTC\n  next: ask for a new one [WG501]\n");
   EXPECT_EQ(Kept(), kept);
   EXPECT_THAT(Pending(), testing::IsEmpty());
-  EXPECT_EQ(Drones().code, 0);
+  const Exit drones = Drones();
+  EXPECT_EQ(drones.code, 0) << drones.err;
 }
 
 TEST_F(WaggleLoginTest, ATokenWhoseAnswerGotLostIsSentAgainWithTheSameKey) {
@@ -207,7 +208,7 @@ TEST_F(WaggleLoginTest, WhatIsNoQueenIsSaidSo) {
   const Exit plain = LogIn(queen_.token(), place);
   EXPECT_EQ(plain.code, 1);
   EXPECT_THAT(plain.err,
-              StartsWith("error: what listens at " + place + " is no queen people can log in to\n"));
+              StartsWith("error: what listens at " + place + " is no queen one can enrol with\n"));
   const Exit called = Run({"drones", "--queen", place});
   EXPECT_EQ(called.code, 5);
   EXPECT_THAT(called.err,
@@ -219,7 +220,7 @@ TEST_F(WaggleLoginTest, WhatIsNoQueenIsSaidSo) {
   EXPECT_NE(wrong_port.code, 0);
   EXPECT_THAT(wrong_port.err, HasSubstr(queen_.grpc()));
   queen_.AnswerEnrolment([](const http::Request&) { return http::Problem(404, "there is no /v1/enrol"); });
-  EXPECT_THAT(LogIn().err, HasSubstr("is no queen people can log in to\n  it answered 404: there is no"));
+  EXPECT_THAT(LogIn().err, HasSubstr("is no queen one can enrol with\n  it answered 404: there is no"));
 }
 
 TEST_F(WaggleLoginTest, ADirectoryThatCannotBeWrittenKeepsTheToken) {
