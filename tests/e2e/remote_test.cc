@@ -109,10 +109,24 @@ TEST_F(RemoteDrones, AnInvitationWorksOnceAndItsPinMustMatch) {
   EXPECT_THAT(again.err, HasSubstr("already used by bee"));
   EXPECT_THAT(again.err, HasSubstr("next: "));
   EXPECT_TRUE(FilesContaining(QueenData(), token.substr(4, 43)).empty()) << "the token is stored";
-  EXPECT_EQ(Enrol("late", "wg1.short").code, 1);
+  EXPECT_EQ(Enrol("late", "wg1.short").code, 2);
   const Outcome person = Enrol("anna", Invite("user", "anna"));
   EXPECT_EQ(person.code, 1);
   EXPECT_THAT(person.err, HasSubstr("this invitation was a person's"));
+}
+
+TEST_F(RemoteDrones, TheTokenNeedNotBeAnArgument) {
+  StartOrRestartQueen();
+  const Outcome enrolled =
+      Start({"/bin/sh", "-c", "echo \"$0\" | \"$@\"", Invite("drone", "bee"), Binary("drone"), "enroll",
+             "https://" + at_.https, "--token-stdin", "--data", DroneData("bee")})
+          .Finish();
+  EXPECT_EQ(enrolled.code, 0) << enrolled;
+  EXPECT_THAT(enrolled.out, HasSubstr("enrolled as bee"));
+  const Outcome neither =
+      Start({Binary("drone"), "enroll", "https://" + at_.https, "--data", DroneData("x")}).Finish();
+  EXPECT_EQ(neither.code, 2);
+  EXPECT_THAT(neither.err, HasSubstr("one of --token and --token-stdin is wanted"));
 }
 
 TEST_F(RemoteDrones, AnEnrolmentThatWasCutOffIsRepeated) {
