@@ -63,6 +63,7 @@ class QueenHost {
     bool bulk = false;
     SessionId session;  // of a bulk stream that said which
     Nanos alive_said = -kMinute;
+    Nanos handed_over = 0;  // the newest message of a bulk stream, to the logs
   };
 
   // queen.cc: the mailbox.
@@ -86,6 +87,7 @@ class QueenHost {
   void CloseStream(std::uint64_t id);
   void OpenLogs(const std::vector<Epoch>& recover, const std::vector<std::pair<Epoch, Seq>>& late);
   void RunLogs();
+  void TakeRecords(SessionId session, Epoch epoch, const std::string& packed);
   void StorageFailed(const absl::Status& status);
   Nanos DiskTime();
 

@@ -80,19 +80,26 @@ void QueenHost::HearRecords(std::uint64_t connection, Epoch epoch, const std::st
       stream.alive_said = world_.now();
       Post(queen::event::Alive{session});
     }
-    logs_->Post([this, session, epoch, packed] {
-      auto log = logs_->Find(epoch);
-      const std::uint64_t before = log == nullptr ? 0 : log->last.load();
-      const bool sealed = log != nullptr && log->final.has_value();
-      logs_->Append(session, epoch, packed);
-      log = logs_->Find(epoch);
-      if (log == nullptr || dying_) return;
-      if (log->last.load() > before && !(log->final && !sealed && !log->session))
-        oracle_.LogTaken(session, epoch);
-      if (log->last.load() == before && !packed.empty()) world_.Sometimes(Rare::repeat_dropped);
+    // The thread that read the message may hand it over late: behind a newer session of the drone, or behind
+    // the end of its own.
+    stream.handed_over = std::max(stream.handed_over, world_.now() + random_.Skewed(kMicro, 40 * kMilli));
+    Later(stream.handed_over - world_.now(), [this, session, epoch, packed] {
+      logs_->Post([this, session, epoch, packed] { TakeRecords(session, epoch, packed); });
+      RunLogs();
     });
-    RunLogs();
   });
+}
+
+void QueenHost::TakeRecords(SessionId session, Epoch epoch, const std::string& packed) {
+  auto log = logs_->Find(epoch);
+  const std::uint64_t before = log == nullptr ? 0 : log->last.load();
+  const bool sealed = log != nullptr && log->final.has_value();
+  logs_->Append(session, epoch, packed);
+  log = logs_->Find(epoch);
+  if (log == nullptr || dying_) return;
+  if (log->last.load() > before && !(log->final && !sealed && !log->session))
+    oracle_.LogTaken(session, epoch);
+  if (log->last.load() == before && !packed.empty()) world_.Sometimes(Rare::repeat_dropped);
 }
 
 void QueenHost::OpenLogs(const std::vector<Epoch>& recover, const std::vector<std::pair<Epoch, Seq>>& late) {
