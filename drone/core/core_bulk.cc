@@ -92,7 +92,7 @@ void DroneCore::On(Time now, const event::SpoolDamaged& e) {
   a->lost_detail = e.trimmed
                        ? absl::StrCat("the queen has lost records that it had acknowledged: ", e.problem)
                        : absl::StrCat("its spool is damaged: ", e.problem);
-  if (a->process) {
+  if (a->process && !IsOver(a->held.state)) {
     Log(effect::Note::Level::kError, absl::StrCat("epoch ", e.epoch.value(), ": ", a->lost_detail));
     // A job whose log cannot be completed cannot pass: end it rather than let it run on unseen. Only a deploy
     // under way is worse cut off than unseen.

@@ -188,6 +188,18 @@ TEST_F(BulkTest, ADamagedSpoolEndsTheAttemptAtItsLastGoodRecord) {
   EXPECT_THAT(Sent<ShimLost>()[0].detail, HasSubstr("byte 99"));
 }
 
+TEST_F(BulkTest, DamageBetweenTheLastWordOfAShimAndItsExitIsTold) {
+  Connect();
+  Run(1);
+  Status(1, HeldState::kFinished, 10);
+  Step(event::SpoolDamaged{Epoch(1), Seq(6), "record 7 is damaged in spool.000 at byte 99"});
+  ASSERT_EQ(Sent<ShimLost>().size(), 1u);
+  EXPECT_EQ(Sent<ShimLost>()[0].last, Seq(6));
+  EXPECT_THAT(Sent<ShimLost>()[0].detail, HasSubstr("byte 99"));
+  Gone(1, HeldState::kFinished, 10);
+  EXPECT_THAT(Sent<ShimLost>(), testing::IsEmpty()) << "once is enough";
+}
+
 TEST_F(BulkTest, AQueenThatLostWhatSheAcknowledgedIsToldSo) {
   Connect();
   Run(1);
