@@ -24,6 +24,7 @@ class Access {
 
   // nullptr: nobody, or revoked.
   const PeerRow* Find(const std::string& key) const;
+  bool IsRevoked(const std::string& key) const { return by_key_.contains(key) && Find(key) == nullptr; }
   // A label that some operator gave to somebody: what a drone says of it itself counts for nothing.
   bool IsGiven(const std::string& label) const { return given_labels_.contains(label); }
 

@@ -143,6 +143,7 @@ class Hive {
   // It has ended as unknown; its drone does not know yet.
   void AwaitTruth(Attempt& attempt, JobRow job);
   void StopAwaiting(Epoch epoch);
+  void StopAwaitingOf(const Drone& drone);
   void StopAwaitingMissing(const Drone& drone, const std::set<Epoch>& listed);
   void ForgetLate(Epoch epoch);
   bool AwaitsTruth(const Drone& drone, Epoch epoch) const;

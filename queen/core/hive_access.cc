@@ -42,8 +42,12 @@ void Hive::On(const event::Revoke& e) {
     if (gone.connection) {
       CloseSession(gone,
                    absl::PermissionDeniedError("this drone was revoked\nnext: enrol with a new invitation"));
+    } else if (gone.session) {
+      effects_.after.push_back(
+          effect::EndSession{gone.session});  // its bulk stream may have outlived the other
     }
     LoseDrone(gone, "an administrator revoked it");
+    StopAwaitingOf(gone);
   }
   effects_.after.push_back(effect::Answer{e.request, *std::move(revoked)});
 }

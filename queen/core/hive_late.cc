@@ -14,6 +14,7 @@ void Hive::AwaitTruth(Attempt& attempt, JobRow job) {
   auto drone = drones_.find(attempt.row.drone);
   const bool back = drone != drones_.end() && drone->second.connection;
   if (drone == drones_.end() || (back && !attempt.kept)) return;  // nobody could bring it
+  if (access_.IsRevoked(drone->second.row.identity)) return;      // it is never welcome again
   attempt.row.late_awaited = true;
   awaited_[attempt.row.epoch] = {std::move(job), attempt.row};
   if (awaited_.size() > kTruthsAwaited) StopAwaiting(awaited_.begin()->first);
@@ -30,6 +31,14 @@ void Hive::StopAwaiting(Epoch epoch) {
   Save(at->second.attempt);
   awaited_.erase(at);
   ForgetLate(epoch);
+}
+
+void Hive::StopAwaitingOf(const Drone& drone) {
+  std::vector<Epoch> of_it;
+  for (const auto& [epoch, awaited] : awaited_) {
+    if (awaited.attempt.drone == drone.row.id) of_it.push_back(epoch);
+  }
+  for (Epoch epoch : of_it) StopAwaiting(epoch);
 }
 
 void Hive::ForgetLate(Epoch epoch) {

@@ -141,6 +141,16 @@ TEST_F(HiveAccess, ARevokedDroneIsCutOffAndItsWorkGoesElsewhere) {
   EXPECT_EQ(closed_.at(ConnectionOf("bee")).code(), absl::StatusCode::kPermissionDenied) << "after a restart";
 }
 
+TEST_F(HiveAccess, RevokingEndsWhatIsLeftOfItsSession) {
+  EnrolDrone("bee");
+  RemoteUp("bee", "key of bee");
+  Disconnect("bee");
+  const SessionId session = drones_["bee"].session;
+  EXPECT_FALSE(ended_sessions_.contains(session)) << "its bulk stream may bring records";
+  Revoke("bee");
+  EXPECT_TRUE(ended_sessions_.contains(session));
+}
+
 TEST_F(HiveAccess, TheListShowsPeersAndOpenInvitations) {
   EnrolDrone("bee");
   Invite("t", PeerKind::kUser, "anna");

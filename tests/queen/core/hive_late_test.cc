@@ -240,5 +240,26 @@ TEST_F(HiveLate, ACanceledOneIsNotAwaited) {
   EXPECT_EQ(WelcomedWith("d1", held_.epoch).action, Action::kFenced);
 }
 
+// Its key is never welcome again, so it cannot bring the truth, and nobody is told to wait for it.
+TEST_F(HiveLate, ARevokedDroneIsNotAwaited) {
+  EnrolDrone("d1");
+  UnknownDeploy();
+  Step(event::Revoke{NewRequest(), PeerKind::kDrone, "d1"});
+  EXPECT_FALSE(AttemptOf("a").late_awaited);
+  ExpectTheVerdictStands();
+}
+
+TEST_F(HiveLate, OneThatIsRevokedInTheMiddleOfItIsNotAwaitedEither) {
+  EnrolDrone("d1");
+  DroneUp("d1");
+  Submit("a", {.type = JobType::kDeploy});
+  Accept("a");
+  AsksForGrant("a");
+  Step(event::Revoke{NewRequest(), PeerKind::kDrone, "d1"});
+  SealsComplete();
+  ExpectState("a", JobState::kErrored, Reason::kUnknown);
+  EXPECT_FALSE(AttemptOf("a").late_awaited);
+}
+
 }  // namespace
 }  // namespace waggle::queen
