@@ -203,8 +203,10 @@ Disposition Hive::Resume(Drone& drone, const HeldAttempt& held, Epoch newest_giv
   const bool sealing = found != attempts_.end() && found->second.seal.has_value();
   if (AwaitsTruth(drone, held.epoch) && !sealing) return ResumeLate(drone, held);
   bool over = held.state == HeldState::kFinished || held.state == HeldState::kLost;
+  // Of one that was given up only the records to its end are wanted. Should it run: somebody else with this
+  // drone's key said that it was lost, and that stands.
   bool live = found != attempts_.end() && found->second.row.drone == drone.row.id &&
-              (!found->second.seal || found->second.seal->at_least > 0);
+              (!found->second.seal || (over && found->second.seal->at_least > 0));
   const bool mine = sealing && found->second.row.drone == drone.row.id;
   if (mine && !live && !found->second.late && found->second.seal->reason == Reason::kUnknown) {
     found->second.kept = true;  // its verdict is on its way

@@ -194,6 +194,19 @@ TEST_F(HiveLoss, RecordsOfADeadShimAreNotWaitedForForEver) {
   EXPECT_EQ(seals_[first].reason, Reason::kShimLost);
 }
 
+// A copy of the drone's data directory spoke in between: to it the shim was gone.
+TEST_F(HiveLoss, OneThatRunsAfterItWasSaidToBeLostIsFenced) {
+  DroneUp("d1");
+  Submit("a");
+  Starts("a");
+  const HeldAttempt running = Holds("a");
+  ShimDies("a", 7);
+  EXPECT_EQ(seals_[running.epoch].at_least, 7u);
+  DroneUp("d1", 1, {running});
+  EXPECT_EQ(WelcomedWith("d1", running.epoch).action, Action::kFenced)
+      << "it runs in a slot that is given to somebody else";
+}
+
 TEST_F(HiveLoss, AShimThatDiedWhileTheDroneWasAway) {
   DroneUp("d1");
   Submit("a");
