@@ -142,6 +142,8 @@ class Hive {
   // hive_late.cc
   // It has ended as unknown; its drone does not know yet.
   void AwaitTruth(Attempt& attempt, JobRow job);
+  // Its drone is back and keeps it until the verdict is out: that is now, whatever it is.
+  void AskAgain(const Attempt& attempt);
   void StopAwaiting(Epoch epoch);
   void StopAwaitingOf(const Drone& drone);
   void StopAwaitingMissing(const Drone& drone, const std::set<Epoch>& listed);

@@ -313,7 +313,9 @@ void Hive::On(const event::LogComplete& e) {
     FinishAttempt(attempt, state, reason, detail);
     FinishJob(job, state, reason, std::move(detail));
     const JobRow ended = effects_.rows.jobs.back();
-    if (!SayVerdict(attempt) && reason == Reason::kUnknown) AwaitTruth(attempt, ended);
+    const bool said = SayVerdict(attempt);
+    if (!said && reason == Reason::kUnknown) AwaitTruth(attempt, ended);
+    if (!said && attempt.kept) AskAgain(attempt);
   } else {
     SayVerdict(attempt);
   }

@@ -18,10 +18,13 @@ void Hive::AwaitTruth(Attempt& attempt, JobRow job) {
   attempt.row.late_awaited = true;
   awaited_[attempt.row.epoch] = {std::move(job), attempt.row};
   if (awaited_.size() > kTruthsAwaited) StopAwaiting(awaited_.begin()->first);
-  if (back) {
-    CloseSession(drone->second,
-                 absl::UnavailableError("the verdict of a deploy it holds is out: it shall say hello again"));
-  }
+}
+
+void Hive::AskAgain(const Attempt& attempt) {
+  auto drone = drones_.find(attempt.row.drone);
+  if (drone == drones_.end() || !drone->second.connection) return;
+  CloseSession(drone->second,
+               absl::UnavailableError("the verdict of a deploy it holds is out: it shall say hello again"));
 }
 
 void Hive::StopAwaiting(Epoch epoch) {

@@ -226,6 +226,25 @@ TEST_F(HiveLate, ADroneThatIsBackTooEarlyKeepsIt) {
   EXPECT_EQ(Job("a").late.state, JobState::kPassed);
 }
 
+// Its own final record was on its way to the disk when it was given up.
+TEST_F(HiveLate, OneThatIsKeptAndHasEndedAfterAllIsForgotten) {
+  DroneUp("d1");
+  Submit("a", {.type = JobType::kDeploy});
+  Accept("a");
+  AsksForGrant("a");
+  epoch_ = Current("a");
+  held_ = Holds("a", HeldState::kFinished);
+  AdvancePastLease();
+  DroneUp("d1", 1, {held_});
+  EXPECT_EQ(WelcomedWith("d1", epoch_).action, Action::kUnknown);
+  const ConnectionId first = ConnectionOf("d1");
+  LogEnds(epoch_, Deployed());
+  ExpectState("a", JobState::kPassed);
+  ASSERT_TRUE(closed_.contains(first)) << "it shall say hello again";
+  DroneUp("d1", 1, {held_});
+  EXPECT_EQ(WelcomedWith("d1", epoch_).action, Action::kForget);
+}
+
 TEST_F(HiveLate, ACanceledOneIsNotAwaited) {
   DroneUp("d1");
   Submit("a", {.type = JobType::kDeploy});
