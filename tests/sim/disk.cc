@@ -31,6 +31,29 @@ void Disk::Remove(const std::string& prefix) {
   }
 }
 
+void Disk::Copy(const std::string& from, const std::string& to) {
+  for (const std::string& name : List(from)) {
+    auto copy = std::make_shared<File>();
+    copy->data = copy->durable = files_.at(from + "/" + name)->data;
+    copy->same = copy->data.size();
+    copy->linked = true;
+    files_[to + "/" + name] = std::move(copy);
+  }
+}
+
+std::string Disk::FlipBit(const std::string& directory, Random& random) {
+  std::vector<std::string> names = List(directory);
+  std::erase_if(names, [&](const std::string& name) { return Find(directory + "/" + name)->data.empty(); });
+  if (names.empty()) return "";
+  const std::string path = directory + "/" + names[random.Below(names.size())];
+  File& file = *files_.at(path);
+  const std::uint64_t at = random.Below(file.data.size());
+  const char bit = static_cast<char>(1 << random.Below(8));
+  file.data[at] = static_cast<char>(file.data[at] ^ bit);
+  if (at < file.same) file.durable[at] = static_cast<char>(file.durable[at] ^ bit);
+  return path;
+}
+
 void Disk::LosePower(const std::string& host, Random& random) {
   const std::string prefix = host + "/";
   auto of_host = [&](const std::string& path) { return path.compare(0, prefix.size(), prefix) == 0; };

@@ -40,6 +40,10 @@ class Disk {
 
   const File* Find(const std::string& path) const;
   void Remove(const std::string& prefix);  // every file whose path starts with it, for good
+  // Every file below one directory, as it is now, below another one; durable.
+  void Copy(const std::string& from, const std::string& to);
+  // One bit of one file below `directory`, where the medium keeps it. Gives the path; "" = there are none.
+  std::string FlipBit(const std::string& directory, Random& random);
   std::uint64_t refused_writes() const { return refused_writes_; }
 
   // What fd.h asks for. Negative: -errno.

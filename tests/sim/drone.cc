@@ -10,6 +10,7 @@
 namespace waggle::sim {
 namespace {
 
+constexpr Nanos kStaysDown = 10 * kMinute;
 constexpr std::size_t kReadBytes = 64 * 1024;  // less than a batch may hold: reads cost what they may return
 
 }  // namespace
@@ -19,10 +20,29 @@ DroneHost::DroneHost(World& world, Oracle& oracle, QueenHost& queen, std::size_t
       oracle_(oracle),
       queen_(queen),
       number_(number),
-      name_(absl::StrCat("d", number)),
+      peer_{absl::StrCat("d", number), absl::StrCat("identity of d", number), !world.plan.remote[number]},
       host_(absl::StrCat("/d", number)),
+      name_(peer_.name),
       random_(world.plan.seed, "drone", number),
       clock_(world, world.plan.clock_ppm[number + 1], Random(world.plan.seed, "drone clock", number)) {}
+
+DroneHost::DroneHost(const DroneHost& original, std::size_t copy, bool data)
+    : world_(original.world_),
+      oracle_(original.oracle_),
+      queen_(original.queen_),
+      number_(original.number_),
+      peer_(original.peer_),
+      host_(absl::StrCat(original.host_, "-", copy)),
+      name_(absl::StrCat(original.name_, "-", copy)),
+      random_(world_.plan.seed, host_),
+      clock_(world_, world_.plan.clock_ppm[number_ + 1], Random(world_.plan.seed, "drone clock", copy)),
+      boot_(original.boot_ + 1'000'000 * copy) {
+  if (!data) return;
+  world_.disk.Copy(original.host_, host_);
+  facts_ = original.facts_;
+  for (auto& [epoch, facts] : facts_) facts.shim = nullptr;
+  highest_ = original.highest_;
+}
 
 void DroneHost::Later(Nanos delay, std::function<void()> what) {
   world_.After(delay, [this, life = life_, what = std::move(what)] {
@@ -34,7 +54,7 @@ void DroneHost::Later(Nanos delay, std::function<void()> what) {
 }
 
 void DroneHost::StartDaemon() {
-  if (core_ != nullptr) return;
+  if (core_ != nullptr || unplugged_) return;
   world_.Note(20, name_, " daemon starts");
   ++life_;
   dying_ = draining_ = false;
@@ -124,15 +144,27 @@ void DroneHost::Perform(drone::Effect& effect) {
 
 // ---- link ----
 
+std::shared_ptr<Connection> DroneHost::Connect(bool bulk) {
+  std::shared_ptr<Connection> connection = queen_.Connect(*this, bulk);
+  connection->Slow(slow_extra_, slow_until_);
+  return connection;
+}
+
 void DroneHost::Perform(drone::effect::OpenControl& e) {
   if (control_ != nullptr) control_->Close(Side::kDrone);
-  control_ = queen_.Connect(*this, /*bulk=*/false, world_.now() < partitioned_until_);
+  control_ = Connect(/*bulk=*/false);
   const std::uint64_t id = control_->id();
   control_->OnLost(Side::kDrone, [this, id] {
     Later(0, [this, id] {
       if (control_ == nullptr || control_->id() != id) return;
       const auto why = queen_.WhyClosed(id);
       control_ = nullptr;
+      // Who is deposed or refused leaves. It stays away until a person comes, or whoever watches over it
+      // tries again.
+      const bool again = random_.OneIn(2) || world_.now() > world_.plan.chaos_end;
+      if (why == drone::event::ControlLost::Why::kDeposed) world_.Sometimes(Rare::clone_deposed);
+      if (why != drone::event::ControlLost::Why::kCut)
+        down_ = again ? random_.Skewed(kSecond, kMinute) : kStaysDown;
       Input(drone::event::ControlLost{why, "the stream ended", random_.Unit()});
     });
   });
@@ -140,7 +172,7 @@ void DroneHost::Perform(drone::effect::OpenControl& e) {
   for (const drone::Held& held : e.hello.attempts) {
     world_.Note(26, name_, " holds attempt ", held.epoch.value(), " up to record ", held.last.value());
   }
-  control_->Send(Side::kDrone, [this, id, hello = e.hello] { queen_.HearControl(*this, id, hello); });
+  control_->Send(Side::kDrone, [this, id, hello = e.hello] { queen_.HearControl(id, hello); });
 }
 
 void DroneHost::Perform(drone::effect::CloseControl&) {
@@ -151,7 +183,7 @@ void DroneHost::Perform(drone::effect::CloseControl&) {
 
 void DroneHost::Perform(drone::effect::OpenBulk& e) {
   if (bulk_ != nullptr) bulk_->Close(Side::kDrone);
-  bulk_ = queen_.Connect(*this, /*bulk=*/true, world_.now() < partitioned_until_);
+  bulk_ = Connect(/*bulk=*/true);
   const std::uint64_t id = bulk_->id();
   bulk_->OnLost(Side::kDrone, [this, id] {
     Later(0, [this, id] {
@@ -177,9 +209,8 @@ void DroneHost::BulkReadyLater(std::uint64_t connection) {
 
 void DroneHost::Perform(drone::effect::SendControl& e) {
   if (control_ == nullptr) return;
-  control_->Send(Side::kDrone, [this, id = control_->id(), message = e.message] {
-    queen_.HearControl(*this, id, message);
-  });
+  control_->Send(Side::kDrone,
+                 [this, id = control_->id(), message = e.message] { queen_.HearControl(id, message); });
 }
 
 void DroneHost::Perform(drone::effect::SendRecords& e) {
@@ -197,11 +228,12 @@ void DroneHost::Perform(drone::effect::SendRecords& e) {
   }
   const bool trimmed = absl::IsOutOfRange(found);
   // A loss of the host's power may take the front of a spool whose names were not synced yet.
-  if (trimmed && facts_.at(e.epoch).boot == boot_) {
+  if (trimmed && facts_.at(e.epoch).boot == boot_ && !oracle_.Flipped(e.epoch)) {
     world_.Fail("I6", absl::StrCat("the queen asks for record ", e.from.value(), " of attempt ",
                                    e.epoch.value(), ", which she had acknowledged"));
   }
   if (trimmed || absl::IsDataLoss(found)) {
+    if (!trimmed) world_.Sometimes(Rare::spool_damaged);
     return Emit(drone::event::SpoolDamaged{e.epoch, before, std::string(found.message()), trimmed});
   }
   const Seq upto(before.value() + count.value_or(0));

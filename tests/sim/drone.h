@@ -13,6 +13,7 @@
 #include "tests/sim/network.h"
 #include "tests/sim/oracle.h"
 #include "tests/sim/shim.h"
+#include "tests/sim/wire.h"
 
 namespace waggle::sim {
 
@@ -23,6 +24,8 @@ class QueenHost;
 class DroneHost {
  public:
   DroneHost(World& world, Oracle& oracle, QueenHost& queen, std::size_t number);
+  // Another host that has the key of `original`, and with `data` what is in its data directory now.
+  DroneHost(const DroneHost& original, std::size_t copy, bool data);
 
   void StartDaemon();
   // KILL, as soon as the daemon has performed so many more effects, or after a moment.
@@ -40,12 +43,20 @@ class DroneHost {
   void SetDiskFull(bool full) { world_.disk.SetFull(host_, full); }
   void CutConnections(bool control, bool bulk);
   void Stall(bool bulk, Side from, Nanos length);
+  void SlowLink(Nanos extra, Nanos length);         // each message takes up to so much longer
   void Partition(Nanos length, Nanos down_length);  // the way down may come back earlier
+  void FlipSpoolBit() { world_.disk.FlipBit(host_, random_); }
+  void ExpireCertificate(Nanos length, bool cut);  // somebody renews it by then
+  void Enrolled(std::string identity);             // anew: this is its key now
+  void Unplug();                                   // for good, with all that runs on it
   void StepWall(Nanos by) { clock_.StepWall(by); }
   // Everything that holds it back ends now.
   void Heal();
 
-  const std::string& name() const { return name_; }
+  const std::string& name() const { return peer_.name; }
+  const Peer& peer() const { return peer_; }
+  bool partitioned() const { return world_.now() < partitioned_until_; }
+  bool expired() const { return world_.now() < expired_until_; }
   std::size_t number() const { return number_; }
   bool ThinksConnected() const { return core_ != nullptr && !process_.paused() && core_->connected(); }
   bool Idle() const { return core_ != nullptr && core_->connected() && facts_.empty(); }
@@ -91,6 +102,7 @@ class DroneHost {
   void Perform(drone::effect::Note& e);
   void Perform(drone::effect::Exit& e);
   void ArmTimer();
+  std::shared_ptr<Connection> Connect(bool bulk);
   void BulkReadyLater(std::uint64_t connection);
   void DaemonGone(Nanos down);  // its streams die with it
   void StartLater(Nanos down);
@@ -113,7 +125,8 @@ class DroneHost {
   Oracle& oracle_;
   QueenHost& queen_;
   const std::size_t number_;
-  const std::string name_, host_;
+  Peer peer_;
+  const std::string host_, name_;  // of its files; in the trace
   Random random_;
   HostClock clock_;
 
@@ -121,6 +134,7 @@ class DroneHost {
   std::unique_ptr<drone::DroneCore> core_;
   std::uint64_t life_ = 0;  // of the daemon
   bool dying_ = false;      // was killed while it performs effects
+  bool unplugged_ = false;
   Nanos down_ = 0;
   std::optional<std::uint64_t> kill_after_;
   bool draining_ = false;
@@ -131,7 +145,8 @@ class DroneHost {
   std::uint64_t timer_ = 0;
   std::map<Epoch, Entry> entries_;
   std::shared_ptr<Connection> control_, bulk_;
-  Nanos partitioned_until_ = 0;
+  Nanos partitioned_until_ = 0, expired_until_ = 0;
+  Nanos slow_extra_ = 0, slow_until_ = 0;
   Nanos paused_until_ = 0;  // what stands in DATA/paused
 
   // The disk of the host, and what runs on it.

@@ -27,6 +27,8 @@ void Simulation::StrikeStream(const Fault& fault, DroneHost& drone) {
       return drone.Stall(/*bulk=*/false, Side::kQueen, fault.length);
     case FaultKind::stall_bulk:
       return drone.Stall(/*bulk=*/true, fault.chance % 2 ? Side::kDrone : Side::kQueen, fault.length);
+    case FaultKind::slow_link:
+      return drone.SlowLink(static_cast<Nanos>(fault.chance % kMinute), fault.length);
     default:
       return drone.Partition(
           fault.length, fault.chance % 2 ? fault.length : fault.length / 1000 * (fault.chance / 2 % 1000));
@@ -61,9 +63,29 @@ void Simulation::StrikeDrone(const Fault& fault, DroneHost& drone) {
     case FaultKind::spool_full:
       drone.SetDiskFull(true);
       return world_.After(fault.length, [&drone] { drone.SetDiskFull(false); });
+    case FaultKind::spool_bit_flip:
+      drone.FlipSpoolBit();
+      if (fault.chance % 2) drone.KillDaemon(0, fault.length);
+      return;
+    case FaultKind::cloned_key:
+      return CloneKey(fault, drone);
+    case FaultKind::cert_expiry:
+      return drone.ExpireCertificate(fault.length, fault.chance % 2);
     default:
       return drone.StepWall(static_cast<Nanos>(fault.chance % static_cast<std::uint64_t>(2 * day)) - day);
   }
+}
+
+// Somebody copied the key of a drone to another host, perhaps with its data directory. The newest session
+// wins again and again, until a person unplugs the copy and starts the first one.
+void Simulation::CloneKey(const Fault& fault, DroneHost& drone) {
+  clones_.push_back(std::make_unique<DroneHost>(drone, clones_.size() + 1, fault.chance % 2 != 0));
+  DroneHost* clone = clones_.back().get();
+  clone->StartDaemon();
+  world_.After(fault.length, [clone, &drone] {
+    clone->Unplug();
+    drone.StartDaemon();
+  });
 }
 
 void Simulation::StrikeQueen(const Fault& fault) {
@@ -86,6 +108,12 @@ void Simulation::StrikeQueen(const Fault& fault) {
       return queen_.FailSync();
     case FaultKind::queen_slow_disk:
       return queen_.SlowDisk(world_.now() + fault.length);
+    case FaultKind::queen_bit_flip:
+      queen_.FlipLogBit();
+      if (fault.chance % 2) queen_.Kill(fault.chance / 2 % 12, fault.length);
+      return;
+    case FaultKind::person_revoke:
+      return RevokeDrone(fault);
     default:
       return queen_.StepWall(static_cast<Nanos>(fault.chance % static_cast<std::uint64_t>(2 * day)) - day);
   }
@@ -94,6 +122,7 @@ void Simulation::StrikeQueen(const Fault& fault) {
 void Simulation::Heal() {
   world_.Note(51, "the last fault is over");
   queen_.Heal();
+  for (const auto& clone : clones_) clone->Unplug();
   for (const auto& drone : drones_) {
     drone->Heal();
     UndrainDrone(drone->name());

@@ -10,7 +10,9 @@ Connection::Connection(World& world, std::uint64_t id, Nanos latency, Random ran
 void Connection::Send(Side from, std::function<void()> deliver) {
   Direction& direction = directions_[Index(from)];
   if (ends_[Index(from)].closed || direction.ending) return;
-  direction.last = std::max(direction.last, world_.now() + random_.Between(latency_ / 4, 2 * latency_));
+  const Nanos slower = world_.now() < slow_until_ ? random_.Between(0, slow_extra_) : 0;
+  direction.last =
+      std::max(direction.last, world_.now() + random_.Between(latency_ / 4, 2 * latency_) + slower);
   direction.way.push_back({direction.last, std::move(deliver), false});
   Pump(from);
 }

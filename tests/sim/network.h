@@ -60,6 +60,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void Cut();
   // Nothing moves in this direction until then; it is late, not lost.
   void Stall(Side from, Nanos until);
+  // Until then each message takes up to so much longer, in both directions.
+  void Slow(Nanos extra, Nanos until) { slow_extra_ = extra, slow_until_ = until; }
   // What a side does when it learns of the end; empty = it does not care (any more).
   void OnLost(Side side, std::function<void()> what) { ends_[Index(side)].lost = std::move(what); }
   bool open(Side side) const { return !ends_[Index(side)].closed; }
@@ -90,6 +92,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   const std::uint64_t id_;
   const Nanos latency_;
   Random random_;
+  Nanos slow_extra_ = 0, slow_until_ = 0;
   Direction directions_[2];
   End ends_[2];
 };

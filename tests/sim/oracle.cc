@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "absl/strings/numbers.h"
 #include "common/journal/reader.h"
+#include "common/journal/scan.h"
 #include "common/journal/writer.h"
 
 namespace waggle::sim {
@@ -101,7 +103,8 @@ bool Oracle::CheckStoredRecord(Epoch epoch, Checked& checked, const journal::Rec
                         truth->second.records[seq - 1] == record.header.crc;
   if (!produced) {
     // Only the queen's own two last records may stand here: what became of it, and the end.
-    const bool status = kind == Kind::kStatus && (!checked.sealed || power_lost_);
+    const bool half = power_lost_ || Flipped(epoch);  // of a seal before may be there
+    const bool status = kind == Kind::kStatus && (!checked.sealed || half);
     if (!status && (kind != Kind::kFinal || !checked.sealed)) return wrong("is not what the job wrote");
     checked.sealed = true;
   }
@@ -120,7 +123,9 @@ void Oracle::LogGrew(Epoch epoch) {
   if (file == nullptr) return;
   Checked& checked = checked_[epoch];
   if (checked.position == 0) checked.position = journal::kSegmentHeaderBytes;
-  if (file->data.size() < checked.position) {
+  if (file->data.size() < checked.position && Flipped(epoch)) {
+    checked = {.position = journal::kSegmentHeaderBytes};  // it was cut where a bit had flipped
+  } else if (file->data.size() < checked.position) {
     return world_.Fail("I5", absl::StrCat("the log of attempt ", epoch.value(), " became shorter"));
   }
   std::string_view rest = std::string_view(file->data).substr(checked.position);
@@ -135,6 +140,7 @@ void Oracle::LogGrew(Epoch epoch) {
 
 const Oracle::Durable& Oracle::DurableOf(Epoch epoch) {
   Durable& durable = durable_[epoch];
+  if (Flipped(epoch)) durable = {};
   const Disk::File* file = world_.disk.Find(LogPath(epoch));
   if (file == nullptr || !file->linked) return durable;
   if (durable.position == 0) durable.position = journal::kSegmentHeaderBytes;
@@ -171,42 +177,26 @@ Seq Oracle::CheckLateLog(Epoch epoch, std::string_view data) {
   return last;
 }
 
-// What is told later is what the shim did; the verdict and its log are as they were.
-void Oracle::CheckLateTruth(const queen::AttemptRow& row) {
-  auto wrong = [&](std::string_view how) {
-    world_.Fail("I16", absl::StrCat("the late truth of attempt ", row.epoch.value(), " is ",
-                                    std::string(Name(row.late.state)), " (",
-                                    std::string(Name(row.late.reason)), "), deploy code ",
-                                    row.late.deploy_code, ": ", absl::string_view(how.data(), how.size())));
-  };
-  world_.Sometimes(Rare::late_truth);
-  if (row.state != JobState::kErrored || row.reason != Reason::kUnknown) return wrong("its verdict is known");
-  if (row.late_awaited) return wrong("it is still waited for");
-  const Disk::File* file = world_.disk.Find(LateLogPath(row.epoch));
-  if (file == nullptr) return wrong("it has no log");
-  const Seq last = CheckLateLog(row.epoch, file->durable);
-  if (last.value() != row.late.last_seq) return wrong("its log is not durable");
-  const std::optional<journal::Final>& final = truths_.at(row.epoch).final;
-  if (row.late.reason == Reason::kShimLost) {
-    world_.Sometimes(Rare::late_shim_lost);  // or the end of its spool was lost with the power of its host
-    return;
-  }
-  if (row.late.reason == Reason::kHandedBack && !final) return;  // its drone was stopped in the middle of it
-  if (row.late.reason == Reason::kLogIncomplete && power_lost_) return;  // half a seal may stand in its log
-  if (!final) return wrong("its shim has not ended it");
-  if (row.late.reason != final->reason || row.late.deploy_code != final->deploy_code ||
-      row.late.test_code != final->test_code || row.late.failed_code != final->failed_code) {
-    return wrong("its shim says otherwise");
-  }
-}
-
 void Oracle::Acked(Epoch epoch, Seq seq) {
   Seq last = DurableOf(epoch).last;
   const Disk::File* late = world_.disk.Find(LateLogPath(epoch));
   if (late != nullptr) last = std::max(last, CheckLateLog(epoch, late->durable));
-  if (seq <= last) return;
+  if (seq <= last || Flipped(epoch)) return;
   world_.Fail("I6", absl::StrCat("record ", seq.value(), " of attempt ", epoch.value(),
                                  " was acknowledged; durable are ", last.value()));
+}
+
+void Oracle::LogFlipped(const std::string& path) {
+  const std::string name = path.substr(path.rfind('/') + 1);
+  std::uint64_t epoch = 0;
+  if (name.ends_with(".idx") || !absl::SimpleAtoi(name.substr(0, name.find_first_of("-.")), &epoch)) return;
+  world_.Sometimes(Rare::log_bit_flipped);
+  flipped_.insert(Epoch(epoch));
+}
+
+void Oracle::Heard(const Peer& peer) {
+  if (!revoked_.contains(peer.identity)) return;
+  world_.Fail("I17", absl::StrCat(peer.name, " is revoked, and is heard or welcome"));
 }
 
 void Oracle::QueenLostPower() {
@@ -218,114 +208,6 @@ void Oracle::QueenLostPower() {
 const std::vector<std::uint32_t>* Oracle::Stored(Epoch epoch) const {
   auto found = checked_.find(epoch);
   return found == checked_.end() ? nullptr : &found->second.records;
-}
-
-// ---- queen: rows ----
-
-void Oracle::CheckNewAttempt(const queen::AttemptRow& row) {
-  if (!store_.attempts.empty() && row.epoch <= store_.attempts.rbegin()->first) {
-    world_.Fail("I9", absl::StrCat("epoch ", row.epoch.value(), " was given after ",
-                                   store_.attempts.rbegin()->first.value()));
-  }
-  if (drained_.contains(row.drone_name)) {
-    world_.Fail("I13", absl::StrCat("attempt ", row.epoch.value(), " was given to ", row.drone_name,
-                                    " after a person was told that it is drained"));
-  }
-  auto job = store_.jobs.find(row.job);
-  if (job == store_.jobs.end()) return;
-  if (job->second.cancel_requested) {
-    world_.Fail("I12", absl::StrCat("job ", row.job.value(), " was canceled and then assigned again"));
-  }
-}
-
-// A branch is one run's at a time.
-void Oracle::CheckBranch(JobId job) {
-  const queen::JobRow& mine = store_.jobs.at(job);
-  if (mine.repo.empty() || mine.branch.empty()) return;
-  for (const auto& [id, other] : store_.jobs) {
-    const bool same_run = id == job || (mine.run && mine.run == other.run);
-    if (same_run || other.repo != mine.repo || other.branch != mine.branch) continue;
-    if (other.attempt && !IsTerminal(other.state)) {
-      world_.Fail("I15",
-                  absl::StrCat("job ", job.value(), " starts on a branch where job ", id.value(), " runs"));
-    }
-  }
-}
-
-void Oracle::BeforeCommit(const queen::WriteBatch& rows) {
-  for (const queen::AttemptRow& row : rows.attempts) {
-    auto before = store_.attempts.find(row.epoch);
-    if (before != store_.attempts.end()) {
-      const bool given_up = before->second.late_awaited && !row.late_awaited && !row.late.known();
-      if (given_up) world_.Sometimes(Rare::late_drone_gone);
-      continue;
-    }
-    CheckNewAttempt(row);
-    assigned_.push_back(row.job);
-    if (row.number > 1) world_.Sometimes(Rare::queued_again);
-  }
-}
-
-void Oracle::AfterCommit(const queen::WriteBatch& rows) {
-  for (JobId job : std::exchange(assigned_, {})) CheckBranch(job);
-  std::set<JobId> seen;
-  for (const queen::JobRow& row : rows.jobs) {
-    if (IsTerminal(row.state) && !row.late.known() && seen.insert(row.id).second) CheckVerdict(row);
-  }
-  for (const queen::AttemptRow& row : rows.attempts) {
-    if (row.late.known()) CheckLateTruth(row);
-    if (!row.log_closed || DurableOf(row.epoch).final) continue;
-    world_.Fail("I5",
-                absl::StrCat("the log of attempt ", row.epoch.value(), " counts as closed; durable are ",
-                             DurableOf(row.epoch).last.value(), " records and no final one"));
-  }
-}
-
-void Oracle::CheckVerdict(const queen::JobRow& row) {
-  auto wrong = [&](std::string_view invariant, std::string_view how) {
-    world_.Fail(invariant, absl::StrCat("job ", row.id.value(), " is ", std::string(Name(row.state)), " (",
-                                        std::string(Name(row.reason)), ") by attempt ", row.attempt.value(),
-                                        ": ", absl::string_view(how.data(), how.size())));
-  };
-  if (row.state == JobState::kCanceled && !row.cancel_requested) return wrong("I1", "nobody canceled it");
-  if (!row.attempt) {
-    if (row.state != JobState::kCanceled) wrong("I3", "no attempt said so");
-    return;
-  }
-  for (auto it = store_.attempts.rbegin(); it != store_.attempts.rend(); ++it) {
-    if (it->second.job != row.id) continue;
-    if (it->first != row.attempt)
-      return wrong("I3", absl::StrCat("its newest attempt is ", it->first.value()));
-    break;
-  }
-  const queen::AttemptRow& attempt = store_.attempts.at(row.attempt);
-  auto truth = truths_.find(row.attempt);
-  const journal::Final* final =
-      truth != truths_.end() && truth->second.final ? &*truth->second.final : nullptr;
-  switch (row.state) {
-    case JobState::kPassed:
-    case JobState::kFailed:
-      if (!DurableOf(row.attempt).final) return wrong("I5", "its log has no durable final record");
-      if (final == nullptr || final->reason != Reason::kNone) return wrong("I1", "its shim did not say so");
-      if ((final->failed_code == 0) != (row.state == JobState::kPassed))
-        return wrong("I1", "its shim says otherwise");
-      return;
-    case JobState::kErrored:
-      if (row.reason == Reason::kLogIncomplete) return wrong("I5", "no record was harmed");
-      if (row.reason == Reason::kUnknown) world_.Sometimes(Rare::deploy_unknown);
-      if (row.reason == Reason::kUnknown && !attempt.granted)
-        return wrong("I1", "it was never granted a deploy");
-      if (row.reason == Reason::kDroneLost || row.reason == Reason::kShimLost ||
-          row.reason == Reason::kRejected || row.reason == Reason::kHandedBack) {
-        if (attempt.granted) return wrong("I1", "its deploy may have begun");
-        if (row.attempts - row.excused <= 2)
-          return wrong("I1", absl::StrCat("after only ", row.attempts, " attempts"));
-        world_.Sometimes(Rare::retries_used_up);
-      }
-      return;
-    default:
-      return;
-  }
 }
 
 void Oracle::LeaseOver(std::size_t drone, Duration silence, Duration late, bool drone_thinks_connected) {
@@ -343,8 +225,29 @@ void Oracle::LeaseOver(std::size_t drone, Duration silence, Duration late, bool 
   world_.Sometimes(Rare::drone_knew_first);
 }
 
+void Oracle::CheckFlipped(Epoch epoch) {
+  if (!store_.attempts.at(epoch).log_closed) {
+    return world_.Fail("I2", absl::StrCat("the log of attempt ", epoch.value(), " was never closed"));
+  }
+  Checked& checked = checked_[epoch] = {};
+  LogGrew(epoch);
+  const std::string path = LogPath(epoch);
+  const Disk::File* file = world_.disk.Find(path);
+  const bool whole = file != nullptr && checked.over && checked.position == file->data.size();
+  const auto verified =
+      journal::Verify({path.substr(0, path.rfind('/')), absl::StrCat(epoch.value())}, epoch);
+  if (verified.ok() && verified->complete && !whole) {
+    world_.Fail("I5", absl::StrCat("a bit of the log of attempt ", epoch.value(),
+                                   " flipped, and it counts as whole"));
+  }
+}
+
 void Oracle::CheckEnd() {
   for (const auto& [epoch, row] : store_.attempts) {
+    if (Flipped(epoch)) {
+      CheckFlipped(epoch);
+      continue;
+    }
     LogGrew(epoch);
     if (world_.failed()) return;
     if (!row.log_closed)

@@ -10,6 +10,7 @@
 #include "common/journal/events.h"
 #include "common/journal/record.h"
 #include "queen/core/rows.h"
+#include "tests/sim/wire.h"
 #include "tests/sim/world.h"
 #include "tests/support/shadow_store.h"
 
@@ -39,11 +40,14 @@ class Oracle {
   void LogTaken(SessionId by, Epoch epoch);  // records of this session were taken
   void SealAsked(Epoch epoch) { given_up_.insert(epoch); }
   void QueenLostPower();
+  void LogFlipped(const std::string& path);  // a bit of this file on the queen's disk
   // The lease of a drone is over, says the queen. `silence`: on her clock, since she heard of it; `late`: she
   // was stepped so much later than she asked for.
   void LeaseOver(std::size_t drone, Duration silence, Duration late, bool drone_thinks_connected);
 
   // ---- what drones and people do ----
+  void RevokeAnswered(const std::string& key) { revoked_.insert(key); }
+  void Heard(const Peer& peer);  // something it says counts, or it is welcome
   void AttemptDeleted(Epoch epoch, bool wanted);
   void DrainAnswered(const std::string& drone) { drained_.insert(drone); }
   void UndrainAsked(const std::string& drone) { drained_.erase(drone); }
@@ -56,6 +60,8 @@ class Oracle {
   // The log of an attempt on the queen's disk.
   static std::string LogPath(Epoch epoch);
   static std::string LateLogPath(Epoch epoch);
+  // A bit of it has flipped: records that were durable may be unreadable.
+  bool Flipped(Epoch epoch) const { return flipped_.contains(epoch); }
   const std::vector<std::uint32_t>* Stored(Epoch epoch) const;
 
  private:
@@ -86,6 +92,8 @@ class Oracle {
   Seq CheckLateLog(Epoch epoch, std::string_view data);
   bool CheckStoredRecord(Epoch epoch, Checked& checked, const journal::RecordView& record);
   const Durable& DurableOf(Epoch epoch);
+  // A log with a flipped bit: what is left of it is as it was, and nobody calls it complete.
+  void CheckFlipped(Epoch epoch);
 
   World& world_;
   const queen::ShadowStore& store_;
@@ -97,6 +105,8 @@ class Oracle {
   std::set<Epoch> given_up_;
   bool power_lost_ = false;  // the queen's: the first half of a seal may stand in a log
   std::set<JobId> accepted_;
+  std::set<Epoch> flipped_;
+  std::set<std::string> revoked_;  // keys
   std::set<std::string> drained_;  // by a person who was told so
   std::vector<JobId> assigned_;    // by the batch that is committed
 };

@@ -9,8 +9,6 @@
 namespace waggle::sim {
 namespace {
 
-constexpr Nanos kAskAgain = 2 * kSecond;
-
 bool IsEndless(const JobPlan& job) {
   for (const auto& phase : job.phases) {
     if (std::any_of(phase.begin(), phase.end(), [](const StepPlan& step) { return step.endless; }))

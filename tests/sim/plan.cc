@@ -106,6 +106,7 @@ Plan MakePlan(std::uint64_t seed) {
   for (std::uint64_t n = 0; n < drones; ++n) {
     plan.slots.push_back(static_cast<std::uint32_t>(random.Between(1, random.OneIn(2) ? 4 : 2)));
     plan.gpu.push_back(random.OneIn(3));
+    plan.remote.push_back(random.OneIn(2));
     plan.clock_ppm.push_back(static_cast<int>(random.Between(-10'000, 10'000)));
   }
   plan.latency = random.Skewed(20 * kMicro, 50 * kMilli);

@@ -14,11 +14,11 @@ namespace waggle::sim {
 // Faults by name: what it does and to whom stands in faults.cc.
 // clang-format off
 #define WAGGLE_SIM_FAULTS(X) \
-  X(cut_control) X(cut_bulk) X(cut_both) X(stall_up) X(stall_down) X(stall_bulk) X(partition) \
+  X(cut_control) X(cut_bulk) X(cut_both) X(stall_up) X(stall_down) X(stall_bulk) X(slow_link) X(partition) \
   X(daemon_kill) X(daemon_detach) X(daemon_drain) X(daemon_stop) X(owner_pause) X(owner_resize) X(daemon_pause) X(host_suspend) X(host_reboot) \
-  X(shim_kill) X(shim_socket_cut) X(spool_full) X(drone_wall_step) X(queen_kill) X(queen_power_loss) \
+  X(shim_kill) X(shim_socket_cut) X(spool_full) X(spool_bit_flip) X(cloned_key) X(cert_expiry) X(drone_wall_step) X(queen_kill) X(queen_power_loss) \
   X(queen_pause) X(queen_disk_full) X(queen_sync_error) X(queen_slow_disk) X(queen_wall_step) \
-  X(person_drain) X(both_restart)
+  X(queen_bit_flip) X(person_drain) X(person_revoke) X(both_restart)
 // clang-format on
 
 enum class FaultKind : std::uint8_t {
@@ -65,6 +65,7 @@ struct Plan {
   std::uint64_t seed = 0;
   std::vector<std::uint32_t> slots;  // of each drone
   std::vector<bool> gpu;             // likewise: has the label
+  std::vector<bool> remote;          // likewise: is on another host, known by its certificate
   std::vector<int> clock_ppm;        // of the queen, then of each drone: how much too fast it runs
   Nanos latency = 0;                 // of a message, on average
   Nanos chaos_end = 0;

@@ -154,7 +154,8 @@ void QueenHost::CheckSteps(const queen::Event& event, const queen::Effects& effe
   }
   std::optional<std::size_t> lost;
   for (const queen::AttemptRow& row : effects.rows.attempts) {
-    if (!absl::StrContains(row.detail, " was lost, ")) continue;  // nobody is revoked here
+    const bool revoked = absl::StrContains(row.detail, "an administrator revoked it");
+    if (!absl::StrContains(row.detail, " was lost, ") || revoked) continue;
     auto before = store_.attempts.find(row.epoch);
     if (before != store_.attempts.end() && before->second.detail == row.detail) continue;
     std::size_t number = 0;
@@ -298,6 +299,12 @@ void QueenHost::Pause(Nanos length) {
   world_.After(length, [this, life = life_] {
     if (life == life_) process_.Resume();
   });
+}
+
+void QueenHost::FlipLogBit() {
+  const std::string path = world_.disk.FlipBit("/q/logs", random_);
+  world_.Note(15, "a bit flips in ", path);
+  oracle_.LogFlipped(path);
 }
 
 void QueenHost::SetDiskFull(bool full) {

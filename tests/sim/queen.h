@@ -13,6 +13,7 @@
 #include "queen/logs/log_shard.h"
 #include "tests/sim/network.h"
 #include "tests/sim/oracle.h"
+#include "tests/sim/wire.h"
 #include "tests/support/shadow_store.h"
 
 namespace waggle::sim {
@@ -35,8 +36,8 @@ class QueenHost {
   std::optional<Seq> LastAppended(Epoch epoch) const;
 
   // ---- streams from drones ----
-  std::shared_ptr<Connection> Connect(DroneHost& drone, bool bulk, bool partitioned);
-  void HearControl(DroneHost& drone, std::uint64_t connection, const drone::ControlUp& message);
+  std::shared_ptr<Connection> Connect(DroneHost& drone, bool bulk);
+  void HearControl(std::uint64_t connection, const drone::ControlUp& message);
   void HearBulkHello(DroneHost& drone, std::uint64_t connection, SessionId session);
   void HearRecords(std::uint64_t connection, Epoch epoch, const std::string& packed);
   drone::event::ControlLost::Why WhyClosed(std::uint64_t connection) const;
@@ -47,6 +48,7 @@ class QueenHost {
   void Pause(Nanos length);
   void SlowDisk(Nanos until) { slow_until_ = until; }
   void SetDiskFull(bool full);
+  void FlipLogBit();
   void FailSync() { world_.disk.FailSyncs("/q", 1); }
   void StepWall(Nanos by) { clock_.StepWall(by); }
   void Heal();
@@ -59,6 +61,7 @@ class QueenHost {
   };
   struct Stream {
     DroneHost* drone = nullptr;
+    Peer peer;
     std::shared_ptr<Connection> connection;
     bool bulk = false;
     SessionId session;  // of a bulk stream that said which

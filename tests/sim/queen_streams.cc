@@ -9,21 +9,21 @@ namespace waggle::sim {
 
 using Why = drone::event::ControlLost::Why;
 
-std::shared_ptr<Connection> QueenHost::Connect(DroneHost& drone, bool bulk, bool partitioned) {
+std::shared_ptr<Connection> QueenHost::Connect(DroneHost& drone, bool bulk) {
   const std::uint64_t id = ++next_stream_;
   auto connection =
       std::make_shared<Connection>(world_, id, world_.plan.latency, Random(world_.plan.seed, "stream", id));
-  if (partitioned) {
+  if (drone.partitioned()) {
     // Nobody answers; the caller's own deadline ends it.
     connection->Stall(Side::kDrone, world_.now() + 20 * kSecond);
     world_.After(random_.Between(kSecond, 20 * kSecond), [connection] { connection->Die(Side::kQueen); });
     return connection;
   }
-  if (hive_ == nullptr || dying_) {
+  if (hive_ == nullptr || dying_ || drone.expired()) {
     world_.After(world_.plan.latency, [connection] { connection->Die(Side::kQueen); });
     return connection;
   }
-  streams_[id] = Stream{&drone, connection, bulk};
+  streams_[id] = Stream{.drone = &drone, .peer = drone.peer(), .connection = connection, .bulk = bulk};
   connection->OnLost(Side::kQueen, [this, id] { Later(0, [this, id] { CloseStream(id); }); });
   return connection;
 }
@@ -48,11 +48,14 @@ Why QueenHost::WhyClosed(std::uint64_t connection) const {
   return found == why_closed_.end() ? Why::kCut : found->second;
 }
 
-void QueenHost::HearControl(DroneHost& drone, std::uint64_t connection, const drone::ControlUp& message) {
-  process_.Run([this, &drone, connection, message] {
-    if (!streams_.contains(connection)) return;
+void QueenHost::HearControl(std::uint64_t connection, const drone::ControlUp& message) {
+  process_.Run([this, connection, message] {
+    auto at = streams_.find(connection);
+    if (at == streams_.end()) return;
+    const Peer& peer = at->second.peer;
+    if (!std::holds_alternative<drone::Hello>(message)) oracle_.Heard(peer);
     if (std::holds_alternative<drone::Reject>(message)) world_.Sometimes(Rare::assignment_rejected);
-    Post(ToQueen(message, queen::ConnectionId(connection), drone.name()));
+    Post(ToQueen(message, queen::ConnectionId(connection), peer));
   });
 }
 
@@ -76,6 +79,7 @@ void QueenHost::HearRecords(std::uint64_t connection, Epoch epoch, const std::st
     if (at == streams_.end() || logs_ == nullptr) return;
     Stream& stream = at->second;
     const SessionId session = stream.session;
+    oracle_.Heard(stream.peer);
     if (world_.now() - stream.alive_said >= kSecond) {
       stream.alive_said = world_.now();
       Post(queen::event::Alive{session});
@@ -195,6 +199,7 @@ void QueenHost::Send(const queen::effect::Send& e) {
   }
   drone::ControlDown message = ToDrone(e.message, document);
   if (auto* welcome = std::get_if<drone::Welcome>(&message)) {
+    oracle_.Heard(stream.peer);
     sessions_[welcome->session] = stream.drone;
     const auto& attempts = std::get<queen::to_drone::Welcome>(e.message).attempts;
     for (std::size_t i = 0; i < attempts.size(); ++i) {

@@ -13,6 +13,8 @@
 
 namespace waggle::sim {
 
+inline constexpr Nanos kAskAgain = 2 * kSecond;  // of a person whom nobody answered
+
 // One seed, from its first event to its verdict: chaos until plan.chaos_end, then everything is made whole
 // and must come to its end, then every slot of every drone must be free to use.
 class Simulation {
@@ -50,10 +52,18 @@ class Simulation {
   void Watch(std::size_t index);
   void Look(JobId job, View& view);
 
+  // peers.cc
+  void EnrolFirst();                     // whoever is on another host, before the queen starts
+  void RevokeDrone(const Fault& fault);  // and later enrols it anew
+  void Revoke(std::size_t drone, Nanos length, bool again);
+  void Invite(std::size_t drone);
+  void Enrol(std::size_t drone, const std::string& token);
+
   // faults.cc
   void Strike(const Fault& fault);
   void StrikeStream(const Fault& fault, DroneHost& drone);
   void StrikeDrone(const Fault& fault, DroneHost& drone);
+  void CloneKey(const Fault& fault, DroneHost& drone);
   void StrikeQueen(const Fault& fault);
   void Heal();
 
@@ -62,13 +72,14 @@ class Simulation {
   queen::ShadowStore store_;
   Oracle oracle_;
   QueenHost queen_;
-  std::vector<std::unique_ptr<DroneHost>> drones_;
+  std::vector<std::unique_ptr<DroneHost>> drones_, clones_;
   Random people_;
   std::map<std::size_t, JobId> jobs_;  // of the plan, once their number is known
   std::map<JobId, std::size_t> plans_;
   std::map<JobId, View> views_;
   std::map<std::string, std::uint64_t> undrains_;  // asked for, by drone
   std::uint64_t queen_power_losses_ = 0;
+  std::uint64_t invited_ = 0;
   bool fleet_checked_ = false;
   std::uint64_t most_steps_ = 0;
 };

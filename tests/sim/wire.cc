@@ -32,10 +32,10 @@ queen::DroneInfo ToQueen(const drone::Info& info) {
 
 struct Up {
   queen::ConnectionId connection;
-  const std::string& name;
+  const Peer& peer;
 
   queen::Event operator()(const drone::Hello& m) const {
-    queen::event::Hello hello{connection, "identity of " + name, name, "host of " + name, "1", true};
+    queen::event::Hello hello{connection, peer.identity, peer.name, "host of " + peer.name, "1", peer.local};
     hello.highest_epoch = m.highest_epoch;
     hello.info = ToQueen(m.info);
     for (const drone::Held& held : m.attempts) hello.attempts.push_back(ToQueen(held));
@@ -93,9 +93,8 @@ struct Down {
 
 }  // namespace
 
-queen::Event ToQueen(const drone::ControlUp& message, queen::ConnectionId connection,
-                     const std::string& name) {
-  return std::visit(Up{connection, name}, message);
+queen::Event ToQueen(const drone::ControlUp& message, queen::ConnectionId connection, const Peer& peer) {
+  return std::visit(Up{connection, peer}, message);
 }
 
 drone::ControlDown ToDrone(const queen::ToDrone& message, const std::string& document) {

@@ -8,8 +8,13 @@
 // What hive.proto and its conversions do between the two cores, without the bytes.
 namespace waggle::sim {
 
-queen::Event ToQueen(const drone::ControlUp& message, queen::ConnectionId connection,
-                     const std::string& name);
+// Who is at the other end of a stream from a drone, as the transport says.
+struct Peer {
+  std::string name, identity;
+  bool local = true;  // came over the queen's own socket
+};
+
+queen::Event ToQueen(const drone::ControlUp& message, queen::ConnectionId connection, const Peer& peer);
 // `document`: of an Assign.
 drone::ControlDown ToDrone(const queen::ToDrone& message, const std::string& document);
 

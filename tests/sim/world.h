@@ -34,6 +34,7 @@ namespace waggle::sim {
   X(commit_waited_for_space) X(log_waited_for_space) X(refused_for_space) X(queen_left_by_sync_error) \
   X(held_for_branch) X(lease_over_on_drone) \
   X(submission_repeated) X(submission_found_stored) \
+  X(clone_deposed) X(revoked) X(log_bit_flipped) X(log_incomplete) X(spool_damaged) \
   X(late_truth) X(late_shim_lost) X(late_drone_gone)
 // clang-format on
 
