@@ -28,6 +28,7 @@ enum Bug {
   kFailedSyncIgnored = 18,   // acknowledged although the disk said no
   kBadRowStopsLoad = 19,     // one row that cannot be decoded and the queen does not start
   kOldSessionHeard = 21,     // a newer session of a drone does not depose the old one
+  kEpochNotLearnt = 22,      // a queen from a backup gives epochs once more that drones have seen
   kSaidWithoutSpace = 24,    // what could not be stored for want of space is said nevertheless
   kOneOffsetCounter = 25,    // stdout and stderr share one
   kStarvedStateKept = 30,    // records that found no space count in the digest

@@ -167,7 +167,9 @@ void Hive::On(const event::Hello& e) {
   const Epoch newest_given(counters_.epoch);
   // A restored queen learns what is used up. Within a bound: what is given afterwards must stay below what
   // any Hello may hold (2^62), or one lie would shut out every drone.
-  counters_.epoch = std::max(counters_.epoch, std::min(e.highest_epoch.value(), kHighestLearnt));
+  if (!planted::Is(planted::kEpochNotLearnt)) {
+    counters_.epoch = std::max(counters_.epoch, std::min(e.highest_epoch.value(), kHighestLearnt));
+  }
   OpenSession(drone, e);
 
   to_drone::Welcome welcome{drone.session, {}, {}};
