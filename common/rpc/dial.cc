@@ -18,7 +18,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
-#include "absl/time/time.h"
+#include "common/base/await.h"
 #include "common/base/status_macros.h"
 
 namespace waggle::rpc {
@@ -86,8 +86,7 @@ absl::StatusOr<std::vector<Address>> ResolveUntil(const std::string& host, const
     return absl::ResourceExhaustedError(absl::StrCat("cannot resolve ", host, ": ", e.what()));
   }
   absl::MutexLock lock(&resolution->mutex);
-  resolution->mutex.AwaitWithTimeout(absl::Condition(&resolution->done),
-                                     absl::FromChrono(until - BootClock::now()));
+  AwaitUntil(resolution->mutex, absl::Condition(&resolution->done), until);
   if (!resolution->done)
     return absl::DeadlineExceededError(absl::StrCat("timed out resolving the name ", host));
   if (resolution->error != 0)

@@ -2,7 +2,7 @@
 
 #include <iterator>
 
-#include "absl/time/time.h"
+#include "common/base/await.h"
 #include "common/base/failpoint.h"
 #include "common/base/planted.h"
 
@@ -11,8 +11,8 @@ namespace {
 
 constexpr std::size_t kInbox = 65'536;          // events; more means the disk cannot follow
 constexpr std::size_t kPendingEffects = 8'192;  // of the one batch the core may be ahead of the disk
-constexpr absl::Duration kNextTry = absl::Milliseconds(200);  // of a commit that found no space
-constexpr int kTriesAtStop = 10;                              // nothing of such a commit was ever said
+constexpr Duration kNextTry = std::chrono::milliseconds(200);  // of a commit that found no space
+constexpr int kTriesAtStop = 10;                               // nothing of such a commit was ever said
 constexpr std::size_t kPendingDrones =
     1'024;  // rows of drones likewise: a drone may change as often as it likes
 
@@ -81,9 +81,11 @@ void Mailbox::StepLoop() {
     {
       absl::MutexLock lock(&mutex_);
       auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_ || !inbox_.empty(); };
-      absl::Duration wait = absl::InfiniteDuration();
-      if (wake_at_) wait = absl::FromChrono(std::max(*wake_at_ - BootClock::now(), Duration(0)));
-      mutex_.AwaitWithTimeout(absl::Condition(&ready), wait);
+      if (wake_at_) {
+        AwaitUntil(mutex_, absl::Condition(&ready), *wake_at_);
+      } else {
+        mutex_.Await(absl::Condition(&ready));
+      }
       auto room = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
         return pending_.after.size() < kPendingEffects && pending_.rows.drones.size() < kPendingDrones;
       };
@@ -155,7 +157,7 @@ absl::Status Mailbox::Commit(const WriteBatch& rows) {
       starved_ = true;
       if (stopping_) --tries_left;
       auto never = [] { return false; };
-      mutex_.AwaitWithTimeout(absl::Condition(&never), kNextTry);
+      AwaitFor(mutex_, absl::Condition(&never), kNextTry);
     }
     stored = store_.Commit(rows);
   }

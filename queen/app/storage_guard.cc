@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/time.h"
+#include "common/base/await.h"
 #include "common/base/fd.h"
 #include "common/base/limits.h"
 #include "common/base/status_macros.h"
@@ -15,7 +15,7 @@
 namespace waggle::queen {
 namespace {
 
-constexpr absl::Duration kEvery = absl::Seconds(1);
+constexpr Duration kEvery = std::chrono::seconds(1);
 
 std::uint64_t BallastOf(const DiskSpace& space) {
   return std::min(limits::kBallast, space.bytes / 50);
@@ -81,7 +81,7 @@ void StorageGuard::Loop() {
     Look(starved);
     absl::MutexLock lock(&mutex_);
     auto wanted = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_ || !starved_.empty(); };
-    mutex_.AwaitWithTimeout(absl::Condition(&wanted), kEvery);
+    AwaitFor(mutex_, absl::Condition(&wanted), kEvery);
     if (stopping_) return;
   }
 }

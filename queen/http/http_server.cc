@@ -17,7 +17,7 @@
 #include <boost/asio/strand.hpp>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/time.h"
+#include "common/base/await.h"
 #include "common/base/status_macros.h"
 #include "common/base/text.h"
 #include "queen/http/admission.h"
@@ -231,7 +231,7 @@ void HttpServer::Impl::Stop() {
   bool done = false;
   watchdog = std::thread([&] {
     absl::MutexLock lock(&done_mutex);
-    if (!done_mutex.AwaitWithTimeout(absl::Condition(&done), absl::FromChrono(waits.stop))) {
+    if (!AwaitFor(done_mutex, absl::Condition(&done), waits.stop)) {
       for (const auto& connection : Open()) connection->Abort();
     }
   });

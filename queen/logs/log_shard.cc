@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "absl/time/time.h"
+#include "common/base/await.h"
 #include "common/base/failpoint.h"
 #include "common/base/planted.h"
 #include "common/base/status_macros.h"
@@ -64,8 +64,7 @@ void LogShard::AppendLoop() {
       } else if (sync_busy_) {
         mutex_.Await(absl::Condition(&ready_or_idle));
       } else {
-        const Duration wait = stopping_ ? Duration::zero() : next_sync_ - BootClock::now();
-        mutex_.AwaitWithTimeout(absl::Condition(&ready), absl::FromChrono(std::max(wait, Duration::zero())));
+        AwaitUntil(mutex_, absl::Condition(&ready), next_sync_);
       }
       if (stopping_ && queue_.empty() && dirty_.empty()) {
         append_done_ = true;

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/time.h"
+#include "common/base/await.h"
 #include "common/base/planted.h"
 #include "common/base/status_macros.h"
 #include "queen/core/verdict.h"
@@ -144,9 +144,9 @@ void WatchHub::PumpLoop() {
     {
       absl::MutexLock lock(&mutex_);
       auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_ || !turns_.empty(); };
-      Duration wait = heartbeats_.empty() ? Duration(limits::kWatchHeartbeat)
-                                          : heartbeats_.begin()->first - BootClock::now();
-      mutex_.AwaitWithTimeout(absl::Condition(&ready), absl::FromChrono(std::max(wait, Duration(0))));
+      AwaitUntil(
+          mutex_, absl::Condition(&ready),
+          heartbeats_.empty() ? BootClock::now() + limits::kWatchHeartbeat : heartbeats_.begin()->first);
       if (stopping_) return;
       if (!turns_.empty()) {
         watcher = turns_.front();
