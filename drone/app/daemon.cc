@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <iterator>
@@ -66,6 +67,13 @@ absl::StatusOr<std::string> BootId() {
   ASSIGN_OR_RETURN(std::string id, ReadFile("/proc/sys/kernel/random/boot_id", 64));
   while (!id.empty() && id.back() == '\n') id.pop_back();
   return id;
+}
+
+// What tells this data directory from a copy of it, for as long as the host runs.
+absl::StatusOr<std::string> PlaceOf(const std::string& boot_id, const std::string& data) {
+  struct stat info;
+  if (::stat(data.c_str(), &info) != 0) return ErrnoStatus("look at", data);
+  return absl::StrCat(boot_id, "/", info.st_dev, "/", info.st_ino);
 }
 
 }  // namespace
@@ -161,8 +169,10 @@ absl::Status Daemon::Open() {
   }
   janitor_ = std::make_unique<attempt::Janitor>(layout_);
   auto emit = [this](Event event) { Emit(std::move(event)); };
-  Link::Facts facts{options_.target, config.host.identity, options_.name, options_.version,
-                    options_.host,   config.host.boot_id,  options_.data, credentials_.get()};
+  Link::Facts facts{options_.target,  config.host.identity, options_.name,
+                    options_.version, options_.host,        config.host.boot_id,
+                    options_.data,    credentials_.get(),   {}};
+  ASSIGN_OR_RETURN(facts.place, PlaceOf(config.host.boot_id, options_.data));
   ASSIGN_OR_RETURN(link_, Link::Create(std::move(facts), poller_.get(), emit));
   attempts_ =
       std::make_unique<attempt::Attempts>(std::move(config), std::move(highest), poller_.get(),

@@ -282,6 +282,7 @@ void Link::OpenControl(const Hello& hello) {
   out->set_identity(impl_->facts.identity);
   out->set_name(impl_->facts.name);
   out->set_boot_id(impl_->facts.boot_id);
+  out->set_place(impl_->facts.place);
   out->set_version(impl_->facts.version);
   out->set_host(impl_->facts.host);
   call->Push(std::move(message));

@@ -26,6 +26,7 @@ class Link {
     std::string identity, name, version, host, boot_id;
     std::string data;                    // its file system's free space is a vital sign
     Credentials* credentials = nullptr;  // of a drone on another host; renewed while connected
+    std::string place;                   // of the data directory and this boot: a copy of it has another
   };
   using Emit = std::function<void(Event)>;
 

@@ -108,6 +108,7 @@ absl::StatusOr<Event> ReadHello(const v1::Hello& in, ConnectionId connection, bo
   RETURN_IF_ERROR(CheckText("hello.host", in.host(), limits::kLabelBytes));
   RETURN_IF_ERROR(CheckText("hello.version", in.version(), limits::kNameBytes));
   RETURN_IF_ERROR(CheckText("hello.boot_id", in.boot_id(), limits::kNameBytes));
+  RETURN_IF_ERROR(CheckText("hello.place", in.place(), limits::kNameBytes));
   if (in.attempts_size() > static_cast<int>(limits::kAttemptsInHello)) {
     return Bad("hello.attempts",
                absl::StrCat(in.attempts_size(), " attempts; at most ", limits::kAttemptsInHello));
@@ -117,6 +118,7 @@ absl::StatusOr<Event> ReadHello(const v1::Hello& in, ConnectionId connection, bo
   hello.name = in.name();
   hello.host = in.host();
   hello.version = in.version();
+  hello.place = in.place();
   hello.highest_epoch = Epoch(in.highest_epoch());
   if (in.has_info()) {
     ASSIGN_OR_RETURN(hello.info, ReadInfo(in.info()));

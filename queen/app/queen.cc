@@ -155,7 +155,10 @@ void Queen::Parts::Perform(const Effect& effect) {
       parts.hive_service->Send(e.connection, e.message, std::move(document));
     }
     void operator()(const effect::Close& e) const {
-      spdlog::info("drone stream {} closed: {}", e.connection.value(), std::string(e.status.message()));
+      // Deposed, or cut off for what it said: somebody should look.
+      const bool odd = absl::IsAborted(e.status) || absl::IsPermissionDenied(e.status);
+      spdlog::log(odd ? spdlog::level::warn : spdlog::level::info, "drone stream {} closed: {}",
+                  e.connection.value(), std::string(e.status.message()));
       parts.hive_service->Close(e.connection, e.status);
     }
     void operator()(const effect::Answer&) const {}  // the mailbox's own

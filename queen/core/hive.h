@@ -14,6 +14,7 @@
 #include "queen/core/branch_gate.h"
 #include "queen/core/events.h"
 #include "queen/core/placement.h"
+#include "queen/core/rivals.h"
 #include "queen/core/submissions.h"
 
 namespace waggle::queen {
@@ -68,6 +69,8 @@ class Hive {
     ConnectionId connection;  // none = not connected
     SessionId session;
     bool local = false;
+    std::string place;  // of its session
+    Rivals rivals;
     bool lost = false;           // its lease is over; it holds nothing
     bool lease_checked = false;  // has an entry in lease_checks_
     Time last_heard{};
@@ -201,6 +204,9 @@ class Hive {
   void TakeOverDrain(Drone& from, Drone& to);
   void HandBackLater(Drone& drone, Duration in);
   void CheckDrain(Drone& drone);
+  // Before a session opens that may end another one: drains a drone whose key is used in two places again and
+  // again. True: now, or once more.
+  bool WatchRivals(Drone& drone, const event::Hello& hello);
 
   // hive_access.cc
   // PermissionDenied: it comes from another host and may not.

@@ -7,6 +7,11 @@
 #include "queen/core/said.h"
 
 namespace waggle::queen {
+namespace {
+
+constexpr std::string_view kQuarantine = "the queen";  // who drained it
+
+}  // namespace
 
 Hive::Drone* Hive::FindNamed(RequestId request, const std::string& name) {
   auto found = by_name_.find(name);
@@ -48,7 +53,7 @@ void Hive::HandBackLater(Drone& drone, Duration in) {
 }
 
 void Hive::TakeOverDrain(Drone& from, Drone& to) {
-  if (from.row.drained == 0) return;
+  if (from.row.drained == 0 || from.row.drained_by == kQuarantine) return;  // a new key is nobody's copy
   to.row.drained = std::exchange(from.row.drained, 0);
   to.row.drained_by = std::exchange(from.row.drained_by, "");
   to.row.drain_reason = std::exchange(from.row.drain_reason, "");
@@ -63,6 +68,21 @@ void Hive::CheckDrain(Drone& drone) {
   drone.hand_back_at.reset();
   drone.hand_back = true;
   if (drone.connection) Send(drone.connection, DrainOf(drone));  // else its next Welcome says so
+}
+
+bool Hive::WatchRivals(Drone& drone, const event::Hello& e) {
+  const int swaps = drone.rivals.OnSession(e.place, drone.connection ? drone.place : "", now_);
+  if (swaps <= kSwaps) return false;
+  DroneRow& row = drone.row;
+  if (row.drained == 0) row.drained = wall_;
+  row.drained_by = std::string(kQuarantine);
+  const std::string where = row.host == e.host ? absl::StrCat("twice on host ", e.host)
+                                               : absl::StrCat("on hosts ", row.host, " and ", e.host);
+  row.drain_reason = e.local ? absl::StrCat("quarantined: its data directory is used ", where,
+                                            "; stop one, then waggle undrain ", row.name)
+                             : absl::StrCat("quarantined: its key is used ", where, "; queen revoke drone ",
+                                            row.name, ", then enrol both again");
+  return true;
 }
 
 void Hive::On(const event::DrainDrone& e) {
@@ -97,6 +117,7 @@ void Hive::On(const event::UndrainDrone& e) {
   row.drain_reason.clear();
   drone->hand_back = false;
   drone->hand_back_at.reset();
+  drone->rivals = Rivals();
   if (was) Save(row);
   if (was && drone->connection) {
     UpdatePlacement(*drone);

@@ -131,12 +131,14 @@ void Hive::TakeInfo(Drone& drone, const DroneInfo& info) {
 }
 
 void Hive::OpenSession(Drone& drone, const event::Hello& e) {
+  const bool quarantined = WatchRivals(drone, e);
   if (drone.connection && !planted::Is(planted::kOldSessionHeard)) {
     // The newest session wins, always: nobody can tell a half-dead old one from a clone.
     by_connection_.erase(drone.connection);
     effects_.after.push_back(effect::Close{
-        drone.connection,
-        absl::AbortedError(absl::StrCat("a newer session of this drone was opened from host ", e.host))});
+        drone.connection, absl::AbortedError(absl::StrCat(
+                              "a newer session of ", drone.row.name, " was opened from host ", e.host,
+                              quarantined ? absl::StrCat("; ", drone.row.drain_reason) : ""))});
   }
   if (drone.session) {
     by_session_.erase(drone.session);
@@ -146,6 +148,7 @@ void Hive::OpenSession(Drone& drone, const event::Hello& e) {
   counters_changed_ = true;
   drone.connection = e.connection;
   drone.local = e.local;
+  drone.place = e.place;
   drone.lost = false;
   drone.trespasses = 0;
   drone.avoided_until.reset();

@@ -86,6 +86,7 @@ TEST_F(HostileDrone, StringsThatAreNoNames) {
     ExpectBadHello([&](v1::Hello& h) { h.set_host(text); }, "hello.host: ");
     ExpectBadHello([&](v1::Hello& h) { h.set_version(text); }, "hello.version: ");
     ExpectBadHello([&](v1::Hello& h) { h.set_boot_id(text); }, "hello.boot_id: ");
+    ExpectBadHello([&](v1::Hello& h) { h.set_place(text); }, "hello.place: ");
     ExpectBadHello([&](v1::Hello& h) { (*h.mutable_info()->mutable_labels())[text] = ""; }, "info.labels: ");
     ExpectBadHello([&](v1::Hello& h) { (*h.mutable_info()->mutable_labels())["k"] = text; }, "info.labels: ");
     ExpectBadHello([&](v1::Hello& h) { h.mutable_info()->add_plugins()->set_name(text); },

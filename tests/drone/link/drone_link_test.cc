@@ -129,6 +129,7 @@ TEST_F(DroneLinkTest, HelloSaysWhoItIs) {
   EXPECT_EQ(hello.info().labels().at("zone"), "test");
   EXPECT_EQ(hello.info().labels().at("os"), "linux");
   EXPECT_FALSE(hello.boot_id().empty());
+  EXPECT_EQ(hello.place().find(hello.boot_id() + "/"), 0u);
 }
 
 TEST_F(DroneLinkTest, AJobRunsIsDeliveredByteForByteAndDeletedAfterItsVerdict) {
