@@ -117,11 +117,11 @@ struct Hello {
   ConnectionId connection;
   // Of who is local what it says; of another host the key of its certificate.
   std::string identity, name, host, version;
-  std::string place;   // as in Rivals
   bool local = false;  // came over the queen's own socket
   Epoch highest_epoch;
   std::optional<DroneInfo> info;
   std::vector<HeldAttempt> attempts;
+  std::string place;  // as in Rivals
 };
 struct Disconnected {
   ConnectionId connection;

@@ -6,12 +6,11 @@
 #include "common/journal/record.h"
 #include "tests/common/journal/record_maker.h"
 #include "tests/e2e/hostile_fixture.h"
-#include "tests/queen/store/raw_database.h"
+#include "tests/e2e/stored.h"
 
 namespace waggle::test {
 namespace {
 
-namespace fs = std::filesystem;
 using journal::RecordMaker;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
@@ -35,23 +34,10 @@ long ResidentKib(pid_t pid) {
 
 class HostileRecords : public HostileFixture {
  protected:
-  // Everything the queen stored of jobs and attempts, and every byte of their logs.
-  std::map<std::string, std::string> Stored() {
-    std::map<std::string, std::string> stored;
-    queen::RawDatabase database(QueenData() + "/queen.db");
-    for (const char* table : {"jobs", "attempts", "documents", "runs", "quarantine"}) {
-      stored[table] = database.Ask(absl::StrCat("SELECT * FROM ", table, " ORDER BY 1"));
-    }
-    for (const auto& entry : fs::recursive_directory_iterator(QueenData() + "/logs")) {
-      if (entry.is_regular_file()) stored[entry.path()] = ReadText(entry.path());
-    }
-    return stored;
-  }
-
   // Says everything there is about `epoch` and expects that it is answered by Fenced, or by the end of the
   // session, and that nothing changes.
   void ExpectUntouchable(std::uint64_t epoch, bool strikes) {
-    const auto before = Stored();
+    const auto before = StoredIn(QueenData());
     std::vector<v1::FromDrone> words = {AcceptOf(epoch), RejectOf(epoch, "mine"),
                                         ShimLostOf(epoch, 9, "mine")};
     for (int state = 1; state <= 6; ++state) {
@@ -87,9 +73,7 @@ class HostileRecords : public HostileFixture {
     for (const v1::Disposition& d : welcome.welcome().attempts()) {
       EXPECT_TRUE(d.action() != v1::Disposition::CONTINUE && d.action() != v1::Disposition::SEND_FINAL);
     }
-    const auto after = Stored();
-    EXPECT_EQ(after.size(), before.size());
-    for (const auto& [what, bytes] : before) EXPECT_TRUE(after.at(what) == bytes) << what << " changed";
+    ExpectSameStored(before, StoredIn(QueenData()));
   }
 
   // A started attempt on the raw drone with an open bulk stream.
@@ -141,14 +125,14 @@ TEST_F(HostileRecords, OwnOldAttempt) {
   Raw().control().Say(RejectOf(old, "not now"));
   const std::uint64_t epoch = Raw().NextAssigned();
   EXPECT_GT(epoch, old);
-  const auto before = Stored();
+  const auto before = StoredIn(QueenData());
   Raw().control().Say(AcceptOf(old));
   Raw().control().Say(StatusOf(old, v1::HeldAttempt::FINISHED, 9));
   Raw().OpenBulk().Say(RecordsOf(old, RecordMaker(Epoch(old)).Out("late\n")));
   EXPECT_TRUE(Raw().bulk().Hears([&](const auto& m) { return m.has_fenced(); }));
   EXPECT_TRUE(
       Raw().control().Hears([&](const auto& m) { return m.has_fenced() && m.fenced().epoch() == old; }));
-  EXPECT_EQ(Stored(), before);
+  EXPECT_EQ(StoredIn(QueenData()), before);
   Raw().control().Say(RejectOf(epoch, "not now"));
 }
 
