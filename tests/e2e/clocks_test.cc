@@ -168,9 +168,11 @@ TEST_F(Clocks, LeasesHoldAcrossClocksThatAreADayApart) {
   };
   start_pair("right", [&](const std::string& name) { StartDroneBelow({}, name); });
   start_pair("ahead", [&](const std::string& name) { StartDroneBelow(kAhead, name); });
-  for (auto [kind, wall] :
-       {std::pair{"fast", &fast}, std::pair{"slow", &slow}, std::pair{"stepped", &stepped}}) {
-    With(*wall, [&] { start_pair(kind, [&](const std::string& name) { StartDroneBelow({}, name); }); });
+  const std::pair<const char*, const Wall*> walls[] = {
+      {"fast", &fast}, {"slow", &slow}, {"stepped", &stepped}};
+  for (const auto& wall : walls) {
+    With(*wall.second,
+         [&] { start_pair(wall.first, [&](const std::string& name) { StartDroneBelow({}, name); }); });
   }
   Words all = frozen;
   all.insert(all.end(), steady.begin(), steady.end());
