@@ -55,6 +55,7 @@ Effects Hive::Start(Time now, WallMillis wall) {
     if (given_up || orphan) SealOrphan(attempt);
   }
   for (auto& [id, drone] : drones_) {
+    if (access_.IsRevoked(drone.row.identity)) CutOff(drone);  // the queen before may not have come to it
     if (!drone.attempts.empty()) CheckLeaseLater(drone);
     if (drone.row.drained != 0 && drone.row.drain_deadline != 0) {
       HandBackLater(drone,

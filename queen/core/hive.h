@@ -209,6 +209,7 @@ class Hive {
   bool WatchRivals(Drone& drone, const event::Hello& hello);
 
   // hive_access.cc
+  void CutOff(Drone& drone);  // revoked: nothing more comes of it
   // PermissionDenied: it comes from another host and may not.
   absl::Status CheckPeer(const event::Hello& hello) const;
   // The labels that count: what the operator gave, and what it says of itself beyond that.

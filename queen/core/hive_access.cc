@@ -46,10 +46,14 @@ void Hive::On(const event::Revoke& e) {
       effects_.after.push_back(
           effect::EndSession{gone.session});  // its bulk stream may have outlived the other
     }
-    LoseDrone(gone, "an administrator revoked it");
-    StopAwaitingOf(gone);
+    CutOff(gone);
   }
   effects_.after.push_back(effect::Answer{e.request, *std::move(revoked)});
+}
+
+void Hive::CutOff(Drone& drone) {
+  LoseDrone(drone, "an administrator revoked it");
+  StopAwaitingOf(drone);
 }
 
 void Hive::On(const event::ListPeers& e) {

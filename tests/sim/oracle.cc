@@ -194,6 +194,12 @@ void Oracle::LogFlipped(const std::string& path) {
   flipped_.insert(Epoch(epoch));
 }
 
+bool Oracle::IsRevoked(const Peer& peer) const {
+  return std::any_of(store_.peers.begin(), store_.peers.end(), [&](const auto& row) {
+    return row.second.key == peer.identity && row.second.revoked != 0;
+  });
+}
+
 void Oracle::Heard(const Peer& peer) {
   if (!revoked_.contains(peer.identity)) return;
   world_.Fail("I17", absl::StrCat(peer.name, " is revoked, and is heard or welcome"));

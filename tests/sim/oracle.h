@@ -47,7 +47,8 @@ class Oracle {
 
   // ---- what drones and people do ----
   void RevokeAnswered(const std::string& key) { revoked_.insert(key); }
-  void Heard(const Peer& peer);  // something it says counts, or it is welcome
+  bool IsRevoked(const Peer& peer) const;  // as it is stored
+  void Heard(const Peer& peer);            // something it says counts, or it is welcome
   void AttemptDeleted(Epoch epoch, bool wanted);
   void DrainAnswered(const std::string& drone) { drained_.insert(drone); }
   void UndrainAsked(const std::string& drone) { drained_.erase(drone); }

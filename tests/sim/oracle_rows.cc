@@ -11,10 +11,7 @@ void Oracle::CheckNewAttempt(const queen::AttemptRow& row) {
                                    store_.attempts.rbegin()->first.value()));
   }
   auto drone = store_.drones.find(row.drone);
-  const bool revoked = drone != store_.drones.end() &&
-                       std::any_of(store_.peers.begin(), store_.peers.end(), [&](const auto& peer) {
-                         return peer.second.key == drone->second.identity && peer.second.revoked != 0;
-                       });
+  const bool revoked = drone != store_.drones.end() && IsRevoked({.identity = drone->second.identity});
   if (revoked) {
     world_.Fail("I17", absl::StrCat("attempt ", row.epoch.value(), " was given to ", row.drone_name,
                                     ", which is revoked"));

@@ -124,7 +124,7 @@ void QueenHost::ArmTimer() {
   });
 }
 
-// A drone is heard when the core is told so.
+// A drone is heard when the core is told so, and it is not one that is refused.
 void QueenHost::NoteHeard(const queen::Event& event) {
   std::visit(
       [this](const auto& e) {
@@ -135,7 +135,8 @@ void QueenHost::NoteHeard(const queen::Event& event) {
           if (bulk != bulk_.end()) stream = bulk->second;
         }
         auto found = streams_.find(stream);
-        if (found != streams_.end()) heard_[found->second.drone->number()] = clock_.Local();
+        if (found != streams_.end() && !oracle_.IsRevoked(found->second.peer))
+          heard_[found->second.drone->number()] = clock_.Local();
       },
       event);
 }

@@ -151,6 +151,25 @@ TEST_F(HiveAccess, RevokingEndsWhatIsLeftOfItsSession) {
   EXPECT_TRUE(ended_sessions_.contains(session));
 }
 
+// A deploy is not queued again, so its row still says that it runs when the queen dies before its log is
+// sealed.
+TEST_F(HiveAccess, ARevokeIsFinishedByTheNextQueen) {
+  EnrolDrone("bee");
+  RemoteUp("bee", "key of bee");
+  Submit("a", {.type = JobType::kDeploy});
+  Accept("a");
+  AsksForGrant("a");
+  const Epoch epoch = Current("a");
+  Revoke("bee");
+  seals_.clear();
+  Restart();
+  ASSERT_TRUE(seals_.contains(epoch)) << "without waiting for a lease";
+  EXPECT_EQ(seals_[epoch].reason, Reason::kUnknown);
+  SealsComplete();
+  ExpectState("a", JobState::kErrored, Reason::kUnknown);
+  EXPECT_FALSE(AttemptOf("a").late_awaited);
+}
+
 TEST_F(HiveAccess, TheListShowsPeersAndOpenInvitations) {
   EnrolDrone("bee");
   Invite("t", PeerKind::kUser, "anna");
