@@ -19,7 +19,7 @@ using Time = BootClock::time_point;
 using Duration = std::chrono::nanoseconds;
 
 // Wall time in milliseconds since the Unix epoch. Only ever shown; no decision depends on it but how long
-// certificates and invitations are valid. 0 = not known.
+// certificates and invitations are valid and ended logs are kept. 0 = not known.
 using WallMillis = std::int64_t;
 WallMillis WallNow();
 

@@ -6,9 +6,9 @@
 namespace waggle {
 
 ParsedDuration ParseDuration(std::string_view text) {
-  constexpr std::int64_t kMost = 1'000LL * 3600;
-  constexpr std::string_view kUnits = "hms";
-  constexpr std::int64_t kSeconds[] = {3600, 60, 1};
+  constexpr std::int64_t kMost = 36'500LL * 24 * 3600;
+  constexpr std::string_view kUnits = "dhms";
+  constexpr std::int64_t kSeconds[] = {24 * 3600, 3600, 60, 1};
   std::size_t next_unit = 0;  // index of the largest unit that may still come
   std::int64_t total = 0;
   if (text.empty()) return {{}, DurationFault::kMalformed};

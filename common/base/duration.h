@@ -13,8 +13,8 @@ struct ParsedDuration {
   DurationFault fault = DurationFault::kNone;
 };
 
-// "10m", "600s", "1h30m": whole numbers with h, m or s, largest unit first, each at most once. A bare number
-// is kNoUnit. Values beyond 1,000 hours come back as 1,000 hours: every limit in use is far below.
+// "10m", "600s", "1h30m", "90d": whole numbers with d, h, m or s, largest unit first, each at most once. A
+// bare number is kNoUnit. Values beyond 36,500 days come back as 36,500 days: every limit in use is below.
 ParsedDuration ParseDuration(std::string_view text);
 
 }  // namespace waggle

@@ -37,6 +37,8 @@ inline constexpr std::array kNames = std::to_array<std::string_view>({
     "queen.seal.written",        // not synced
     "queen.recovery.loaded",     // rows are read, no log is
     "queen.recovery.log",        // one log is cut and posted
+    "queen.retention.marked",    // expired logs, no file of them is deleted
+    "queen.retention.deleted",   // the files are, the store does not know
     "queen.enrolment.stored",    // the invitation is used up, no certificate is signed
     "queen.enrolment.signed",    // the answer is not sent
     "drone.epoch.raised",        // nothing of the attempt is there

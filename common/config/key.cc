@@ -20,6 +20,7 @@ absl::string_view View(std::string_view text) {
 
 std::string Spelled(std::chrono::seconds span) {
   const std::int64_t seconds = span.count();
+  if (seconds > 24 * 3600 && seconds % (24 * 3600) == 0) return absl::StrCat(seconds / (24 * 3600), "d");
   if (seconds != 0 && seconds % 3600 == 0) return absl::StrCat(seconds / 3600, "h");
   if (seconds != 0 && seconds % 60 == 0) return absl::StrCat(seconds / 60, "m");
   return absl::StrCat(seconds, "s");
@@ -37,7 +38,8 @@ std::string Between(const Real& rule) {
   return absl::StrCat(rule.least, " to ", rule.most);
 }
 std::string Between(const Duration& rule) {
-  return absl::StrCat(Spelled(rule.least), " to ", Spelled(rule.most));
+  return absl::StrCat(Spelled(rule.least), " to ", Spelled(rule.most),
+                      rule.word.empty() ? "" : absl::StrCat(", or ", View(rule.word)));
 }
 
 struct Checker {
@@ -79,10 +81,12 @@ struct Checker {
     return std::nullopt;
   }
   std::optional<Fault> operator()(const Duration& rule) const {
+    if (!rule.word.empty() && text == rule.word) return std::nullopt;
     const ParsedDuration parsed = ParseDuration(text);
-    if (parsed.fault == DurationFault::kNoUnit)
-      return Fault{"has no unit", "write 90s, 2m or 1h30m", /*no_unit=*/true};
-    if (parsed.fault != DurationFault::kNone) return Fault{"is no duration", "write 90s, 2m or 1h30m"};
+    const std::string hint =
+        rule.word.empty() ? "write 90s, 2m or 1h30m" : absl::StrCat("write 12h, 90d or ", View(rule.word));
+    if (parsed.fault == DurationFault::kNoUnit) return Fault{"has no unit", hint, /*no_unit=*/true};
+    if (parsed.fault != DurationFault::kNone) return Fault{"is no duration", hint};
     if (parsed.value < rule.least || parsed.value > rule.most)
       return Fault{"is out of range", absl::StrCat("write ", Between(rule))};
     return std::nullopt;

@@ -37,6 +37,7 @@ struct Real {
 };
 struct Duration {
   std::chrono::seconds least, most;
+  std::string_view word = {};  // may stand in place of the duration
 };
 // NAME: value, several. Layers add up: a higher one replaces only the names it gives. The flag and the
 // variable write NAME=VALUE, the flag once for each, the variable with commas between them.

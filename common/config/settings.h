@@ -59,7 +59,7 @@ class Settings {
   const std::string& Get(std::string_view key) const;  // "" without a value
   std::int64_t GetWhole(std::string_view key) const;
   double GetReal(std::string_view key) const;
-  std::chrono::milliseconds GetDuration(std::string_view key) const;
+  std::chrono::milliseconds GetDuration(std::string_view key) const;  // 0 for its word
   std::map<std::string, std::string> GetEntries(std::string_view key) const;
   // "built-in", "FILE:LINE", "WAGGLE_QUEEN_LEASE" or "--lease".
   const std::string& Origin(std::string_view key) const;

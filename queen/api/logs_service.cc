@@ -10,6 +10,7 @@
 #include "queen/api/unary.h"
 #include "queen/api/watch_stream.h"
 #include "queen/core/verdict.h"
+#include "queen/logs/removal.h"
 #include "waggle/v1/queen.grpc.pb.h"
 
 namespace waggle::queen {
@@ -41,7 +42,9 @@ class LogsService : public v1::Logs::CallbackService {
     if (Refused(parts_.check, *context, reactor)) return reactor;
     FinishOnWorker(parts_.workers, reactor, [this, request, response]() -> absl::Status {
       ASSIGN_OR_RETURN(AttemptRow attempt, FindAttempt(request->job(), request->attempt()));
-      return ReadOutline(attempt, response);
+      RETURN_IF_ERROR(CheckLogKept(attempt));
+      RETURN_IF_ERROR(ReadOutline(attempt, response));
+      return CheckStillKept(attempt);
     });
     return reactor;
   }
@@ -52,6 +55,7 @@ class LogsService : public v1::Logs::CallbackService {
     if (Refused(parts_.check, *context, reactor)) return reactor;
     FinishOnWorker(parts_.workers, reactor, [this, request, response]() -> absl::Status {
       ASSIGN_OR_RETURN(AttemptRow attempt, FindAttempt(request->job(), request->attempt()));
+      RETURN_IF_ERROR(CheckLogKept(attempt));
       const bool late = request->late();
       if (late && !attempt.late.known()) {
         return absl::NotFoundError(
@@ -68,6 +72,7 @@ class LogsService : public v1::Logs::CallbackService {
         result.complete = false;
         result.problem = absl::StrCat("the log has ", result.records, " records; ", stored, " were stored");
       }
+      if (!result.complete) RETURN_IF_ERROR(CheckStillKept(attempt));
       response->set_has_late(attempt.late.known());
       response->set_complete(result.complete);
       response->set_problem(result.problem);
@@ -94,6 +99,12 @@ class LogsService : public v1::Logs::CallbackService {
       return absl::NotFoundError(absl::StrCat("job ", job, " has no attempt yet, so no log"));
     return absl::NotFoundError(
         absl::StrCat("job ", job, " has no attempt ", number, "; it has ", attempts.size()));
+  }
+
+  // It may have been removed while it was read.
+  absl::Status CheckStillKept(const AttemptRow& attempt) {
+    ASSIGN_OR_RETURN(AttemptRow now, parts_.store.GetAttempt(attempt.epoch));
+    return CheckLogKept(now);
   }
 
   absl::Status ReadOutline(const AttemptRow& attempt, v1::OutlineResponse* response) {

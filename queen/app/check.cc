@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
@@ -18,6 +18,7 @@
 #include "queen/app/data_lock.h"
 #include "queen/app/storage_guard.h"
 #include "queen/logs/log_store.h"
+#include "queen/logs/removal.h"
 #include "queen/store/sqlite/check.h"
 
 namespace waggle::queen {
@@ -111,7 +112,7 @@ class Checker {
   }
 
   void CheckLogs() {
-    std::size_t damaged = 0, open = 0;
+    std::size_t damaged = 0, open = 0, removed = 0;
     std::set<Epoch> known;
     for (const AttemptRow& attempt : attempts_) {
       known.insert(attempt.epoch);
@@ -119,6 +120,10 @@ class Checker {
       // The end of an open log may be torn; the next start cuts it there and its drone sends the rest again.
       if (!attempt.log_closed) {
         ++open;
+        continue;
+      }
+      if (attempt.log_removed != 0) {  // what may be left of its files goes at the next start
+        ++removed;
         continue;
       }
       absl::StatusOr<journal::VerifyResult> result = journal::Verify(at, attempt.epoch);
@@ -129,8 +134,9 @@ class Checker {
     }
     const std::size_t foreign = CountForeign(known);
     Say(damaged == 0 ? "✓" : "✗",
-        absl::StrCat("logs: ", attempts_.size() - open - damaged, " complete, ", open, " open, ", damaged,
-                     " damaged",
+        absl::StrCat("logs: ", attempts_.size() - open - damaged - removed, " complete, ", open, " open, ",
+                     damaged, " damaged",
+                     removed == 0 ? "" : absl::StrCat(", ", removed, " removed (retention.logs)"),
                      foreign == 0 ? "" : absl::StrCat("; ", foreign, " files are of no attempt")));
   }
 
@@ -139,11 +145,9 @@ class Checker {
     std::error_code error;
     for (fs::recursive_directory_iterator at(data_ + "/logs", error), end; !error && at != end;
          at.increment(error)) {
-      std::uint64_t epoch = 0;
       if (at->is_directory(error)) continue;
-      const std::string stem = at->path().stem().string();  // EPOCH or EPOCH-late
-      if (!absl::SimpleAtoi(stem.substr(0, stem.find('-')), &epoch) || !known.contains(Epoch(epoch)))
-        ++foreign;
+      const std::optional<Epoch> epoch = EpochOfLogFile(at->path().filename().string());
+      if (!epoch || !known.contains(*epoch)) ++foreign;
     }
     return foreign;
   }

@@ -6,7 +6,7 @@
 namespace waggle::queen {
 
 inline constexpr std::string_view kSerial = "serial", kParallel = "parallel";
-inline constexpr std::string_view kAuto = "auto";
+inline constexpr std::string_view kAuto = "auto", kForever = "forever";
 inline constexpr std::string_view kBranchRuns[] = {kSerial, kParallel};
 
 inline constexpr config::Key kKeys[] = {
@@ -57,6 +57,11 @@ inline constexpr config::Key kKeys[] = {
      .fallback = "serial",
      .placeholder = "ORDER",
      .help = "Runs of one branch: serial = one after the other, parallel = as slots are free"},
+    {.name = "retention.logs",
+     .rule = config::Duration{std::chrono::seconds(1), std::chrono::hours(3650 * 24), kForever},
+     .fallback = "90d",
+     .placeholder = "TIME",
+     .help = "How long the log of an attempt is kept after its end; forever = until somebody deletes it"},
     {.name = "log.level",
      .rule = config::Choice{config::kLogLevels},
      .fallback = "info",

@@ -42,6 +42,7 @@ int Serve(const waggle::config::Settings& settings) {
   config.peer_certificate =
       std::chrono::duration_cast<std::chrono::seconds>(settings.GetDuration("peer_certificate"));
   config.lease = settings.GetDuration("lease");
+  config.keep_logs = settings.GetDuration("retention.logs");
   config.serial_branches = settings.Get("scheduler.branch_runs") == waggle::queen::kSerial;
   sigset_t signals;
   sigemptyset(&signals);

@@ -28,6 +28,7 @@
 #include "queen/app/document_cache.h"
 #include "queen/app/enrolment.h"
 #include "queen/app/mailbox.h"
+#include "queen/app/retention.h"
 #include "queen/app/storage_guard.h"
 #include "queen/core/said.h"
 #include "queen/core/verdict.h"
@@ -109,6 +110,7 @@ struct Queen::Parts {
   std::unique_ptr<http::HttpServer> http;  // its handlers use all of the above
   DocumentCache documents;                 // writer thread
   std::unique_ptr<StorageGuard> guard;     // while the queen serves
+  std::unique_ptr<Retention> retention;    // likewise; none: logs are kept for ever
 };
 
 LogStore::Callbacks Queen::Parts::LogCallbacks() {
@@ -264,6 +266,10 @@ absl::Status Queen::Parts::Serve() {
   for (const auto& service : services) builder.RegisterService(service.get());
   server = builder.BuildAndStart();
   if (server == nullptr) return absl::InternalError("gRPC does not start\nnext: look at its lines above");
+  if (config.keep_logs.count() > 0) {
+    retention = std::make_unique<Retention>(*store, *logs, config.keep_logs, StorageFailed);
+    retention->Start();
+  }
   RETURN_IF_ERROR(OpenDoors());
   return remote_door == nullptr ? absl::OkStatus() : ServePeers();
 }
@@ -376,6 +382,7 @@ Queen::~Queen() {
   parts.fetch_workers.reset();
   if (parts.mailbox != nullptr) parts.mailbox->Stop();
   if (parts.guard != nullptr) parts.guard->Stop();
+  if (parts.retention != nullptr) parts.retention->Stop();
   if (parts.server != nullptr) parts.server->Wait();
   parts.server.reset();
   parts.logs.reset();

@@ -15,7 +15,8 @@ namespace waggle::queen {
 struct QueenConfig {
   std::string data;  // directory; made if missing
   Duration lease = limits::kLease;
-  bool serial_branches = true;  // runs of one branch go one after the other
+  std::chrono::milliseconds keep_logs{0};  // after their end; 0 = for ever
+  bool serial_branches = true;             // runs of one branch go one after the other
   // For other hosts, "ADDRESS:PORT" each; "" = none. Where peers work and where they enrol.
   std::string listen, http;
   std::size_t connections_per_address = http::kConnectionsPerAddress;  // to the former

@@ -286,6 +286,7 @@ void Hive::On(const event::LogComplete& e) {
   if (found == attempts_.end() || found->second.late) return;
   Attempt& attempt = found->second;
   attempt.row.log_closed = true;
+  attempt.row.log_ended = wall_;
   attempt.row.last_seq = e.last_seq;
   attempt.row.failed_code = e.final.failed_code;
   attempt.row.failed_step = FailedStepOf(e.final);

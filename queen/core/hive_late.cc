@@ -31,6 +31,7 @@ void Hive::StopAwaiting(Epoch epoch) {
   auto at = awaited_.find(epoch);
   if (at == awaited_.end()) return;
   at->second.attempt.late_awaited = false;
+  at->second.attempt.log_ended = wall_;
   Save(at->second.attempt);
   awaited_.erase(at);
   ForgetLate(epoch);
@@ -123,6 +124,7 @@ void Hive::TakeTruth(const event::LogComplete& e) {
   if (at == awaited_.end()) return;
   auto& [job, row] = at->second;
   row.late_awaited = false;
+  row.log_ended = wall_;
   row.late = job.late = LateTruthOf(e, wall_);
   Save(row);
   Save(job);

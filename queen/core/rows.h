@@ -84,6 +84,10 @@ struct AttemptRow {
   Receipt receipt;
   LateTruth late;
   bool late_awaited = false;  // its drone may still come back with it
+  // By the queen's own clock: when its log had its last word, the late one too. 0 = a queen that did not note
+  // it.
+  WallMillis log_ended = 0;
+  WallMillis log_removed = 0;  // 0 = it is stored. Only Store::ExpireLogs() sets it, no commit changes it.
 };
 
 struct DroneRow {

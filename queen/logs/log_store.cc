@@ -1,9 +1,12 @@
 #include "queen/logs/log_store.h"
 
+#include <set>
+
 #include "absl/strings/str_cat.h"
 #include "common/base/fd.h"
 #include "common/base/status_macros.h"
 #include "queen/logs/log_shard.h"
+#include "queen/logs/removal.h"
 
 namespace waggle::queen {
 
@@ -65,6 +68,15 @@ void LogStore::Seal(effect::SealLog seal) {
 void LogStore::CloseLog(Epoch epoch) {
   LogShard& shard = ShardOf(epoch);
   shard.Post([&shard, epoch] { shard.CloseLog(epoch); });
+}
+
+absl::StatusOr<std::vector<Epoch>> LogStore::Delete(const std::vector<Epoch>& epochs) {
+  std::set<Epoch> closed;
+  for (Epoch epoch : epochs) {
+    if (ShardOf(epoch).Find(epoch) == nullptr) closed.insert(epoch);
+  }
+  RETURN_IF_ERROR(DeleteLogFiles(directory_, closed));
+  return std::vector<Epoch>(closed.begin(), closed.end());
 }
 
 void LogStore::Hold() {

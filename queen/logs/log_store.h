@@ -59,6 +59,10 @@ class LogStore {
   void Hold();
   void GoOn();
 
+  // Deletes the files of logs that are marked as removed in the store; gives those that are gone. One that is
+  // open stays. On the caller's thread. Internal: a file could not be deleted; try again later.
+  absl::StatusOr<std::vector<Epoch>> Delete(const std::vector<Epoch>& epochs);
+
   // Of an open log; nullopt when it is not open.
   std::optional<Seq> Last(Epoch epoch) const;      // appended: may be read
   std::optional<Seq> LateLast(Epoch epoch) const;  // likewise, of the late log

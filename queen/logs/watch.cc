@@ -7,6 +7,7 @@
 #include "common/base/planted.h"
 #include "common/base/status_macros.h"
 #include "queen/core/verdict.h"
+#include "queen/logs/removal.h"
 
 namespace waggle::queen {
 
@@ -215,7 +216,7 @@ WatchHub::Turn WatchHub::TakeTurn(Watcher& watcher, JobRow job, bool job_changed
   // Dropped first: a Ready() that comes while the last call runs must not bring a second one.
   auto fail = [&](const absl::Status& status) {
     Remove(watcher.id);
-    watcher.sink->Fail(status);
+    watcher.sink->Fail(RemovedOr(watcher, status));
     return Turn::kEnded;
   };
   auto end = [&] {
@@ -281,7 +282,16 @@ absl::StatusOr<std::optional<AttemptRow>> WatchHub::NextAttempt(const Watcher& w
   return std::move(attempts.back());
 }
 
+// What is missing of a log may have been deleted while it was read.
+absl::Status WatchHub::RemovedOr(const Watcher& watcher, const absl::Status& damage) {
+  if (!absl::IsDataLoss(damage) || !watcher.epoch) return damage;
+  absl::StatusOr<AttemptRow> attempt = store_.GetAttempt(watcher.epoch);
+  const absl::Status kept = attempt.ok() ? CheckLogKept(*attempt) : absl::OkStatus();
+  return kept.ok() ? damage : kept;
+}
+
 absl::Status WatchHub::Enter(Watcher& watcher, const AttemptRow& attempt) {
+  RETURN_IF_ERROR(CheckLogKept(attempt));
   bool first = !watcher.epoch;
   watcher.epoch = attempt.epoch;
   watcher.attempt = attempt.number;

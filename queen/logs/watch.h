@@ -106,6 +106,7 @@ class WatchHub {
   absl::Status EnterLate(Watcher& watcher, const AttemptRow& attempt);
   absl::Status SkipToStart(Watcher& watcher);
   static absl::Status Damaged(const Watcher& watcher, Seq seq);
+  absl::Status RemovedOr(const Watcher& watcher, const absl::Status& damage);
   // The attempt to read first, or the one after the current; nullopt = none yet.
   absl::StatusOr<std::optional<AttemptRow>> NextAttempt(const Watcher& watcher, const JobRow& job);
   absl::StatusOr<bool> SendMore(Watcher& watcher);

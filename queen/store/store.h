@@ -37,6 +37,14 @@ class Store : public StoreReader {
   // the reason), never a reason to fail.
   virtual absl::StatusOr<Snapshot> Load() = 0;
   virtual absl::Status Commit(const WriteBatch& batch) = 0;
+
+  // Retention; beside Commit() from another thread. The order is: marked here, files deleted, LogsGone().
+  // Marks at most `most` logs as removed at `now`, those that ended first: of attempts that have ended, whose
+  // log is sealed, of which nothing is awaited any more, and whose log ended before `before`. Gives the
+  // attempts that are marked and whose files may be there, those of earlier calls too, at most `most`.
+  virtual absl::StatusOr<std::vector<Epoch>> ExpireLogs(WallMillis before, WallMillis now,
+                                                        std::size_t most) = 0;
+  virtual absl::Status LogsGone(const std::vector<Epoch>& epochs) = 0;
 };
 
 }  // namespace waggle::queen

@@ -9,6 +9,7 @@
 #include "absl/strings/str_replace.h"
 #include "common/base/failpoint.h"
 #include "tests/e2e/supervised_hive.h"
+#include "tests/queen/store/raw_database.h"
 
 namespace waggle::test {
 namespace {
@@ -20,6 +21,7 @@ enum class Scenario {
   kJobs,       // three jobs from submit to verdict
   kSegments,   // the same with more output than a segment of the spool holds
   kRecovery,   // the process is killed in mid-job and started again with the failpoint
+  kRetention,  // the log of an ended job is deleted at a start
   kEnrolment,  // a drone of another host enrols and runs a job
 };
 
@@ -47,6 +49,8 @@ const std::vector<Case>& Cases() {
       {"queen.seal.written"},
       {"queen.recovery.loaded", kRecovery},
       {"queen.recovery.log", kRecovery},
+      {"queen.retention.marked", kRetention},
+      {"queen.retention.deleted", kRetention},
       {"queen.enrolment.stored", kEnrolment},
       {"queen.enrolment.signed", kEnrolment},
       {"drone.epoch.raised", kJobs, {1, 2}},
@@ -146,6 +150,31 @@ class CrashPoint : public SupervisedHive, public ::testing::WithParamInterface<O
     ExpectFired();
   }
 
+  void RunRetention() {
+    Up(Queen());
+    Up(Bee());
+    const std::uint64_t old = SubmitOnce(TestJob({"echo old"}));
+    const Json facts = WaitForEnd(old);
+    const std::string file =
+        absl::StrCat(QueenData(), "/logs/0/", facts["attempts"][0]["epoch"].get<std::uint64_t>(), ".000");
+    EXPECT_TRUE(Exists(file));
+    queen::RawDatabase(QueenData() + "/queen.db").Run("UPDATE attempts SET log_ended=log_ended-7862400000");
+    Arm(Queen());
+    Kill(Queen());
+    Until([&] { return Exists(temp_ / "fired"); });
+    const Jobs jobs = SubmitJobs();
+    EXPECT_TRUE(Until([&] { return !Exists(file); }));
+    EXPECT_TRUE(Until([&] {
+      return absl::StrContains(Waggle({"logs", absl::StrCat(old)}).err, "attempt 1 was removed on ");
+    }));
+    EXPECT_EQ(AskJson({"show", absl::StrCat(old)})["state"], "passed");
+    Judge(jobs);
+    ExpectFired();
+    EXPECT_EQ(queen::RawDatabase(QueenData() + "/queen.db")
+                  .Ask("SELECT count(*) FROM attempts WHERE log_files=0 AND log_removed > 0"),
+              "1|");
+  }
+
   void RunEnrolment() {
     const Words remote = {"--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"};
     const Words local = Queen().argv;
@@ -197,6 +226,8 @@ TEST_P(CrashPoint, LosesNothingAndDoesNothingTwice) {
       return RunJobs(kTwoSegments);
     case Scenario::kRecovery:
       return RunRecovery();
+    case Scenario::kRetention:
+      return RunRetention();
     case Scenario::kEnrolment:
       return RunEnrolment();
   }

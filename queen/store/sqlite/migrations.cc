@@ -205,11 +205,20 @@ ALTER TABLE attempts ADD COLUMN late_awaited INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX attempts_awaiting ON attempts(epoch) WHERE late_awaited = 1;
 )sql";
 
+constexpr const char* kRetention = R"sql(
+ALTER TABLE attempts ADD COLUMN log_ended INTEGER NOT NULL DEFAULT 0;    -- wall ms, by the queen's clock
+ALTER TABLE attempts ADD COLUMN log_removed INTEGER NOT NULL DEFAULT 0;  -- wall ms; 0: it is stored
+ALTER TABLE attempts ADD COLUMN log_files INTEGER NOT NULL DEFAULT 1;    -- 0: they are deleted
+UPDATE attempts SET log_ended = finished WHERE log_closed = 1;
+CREATE INDEX attempts_with_log ON attempts(log_ended) WHERE log_closed = 1 AND log_removed = 0;
+CREATE INDEX attempts_leaving ON attempts(epoch) WHERE log_removed > 0 AND log_files = 1;
+)sql";
+
 constexpr Migration kMigrations[] = {
     {"first tables", kFirstTables},    {"keys of submissions", kSubmissions},
     {"peers and invitations", kPeers}, {"attempts that do not count", kExcused},
     {"drains of drones", kDrains},     {"receipts of process trees", kReceipts},
-    {"late truths", kLateTruths},
+    {"late truths", kLateTruths},      {"retention of logs", kRetention},
 };
 
 absl::Status NotOurs(const Connection& connection) {

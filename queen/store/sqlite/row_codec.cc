@@ -55,11 +55,19 @@ std::vector<std::string> NamesOf() {
 }
 
 template <typename Table>
+bool Updated(const std::string& name) {
+  if constexpr (requires { Table::kKept; }) {
+    if (name == Table::kKept) return false;
+  }
+  return name != Table::kKey;
+}
+
+template <typename Table>
 std::string UpsertSql() {
   std::string values, updates;
   for (const std::string& name : NamesOf<Table>()) {
     absl::StrAppend(&values, values.empty() ? "?" : ",?");
-    if (name != Table::kKey) absl::StrAppend(&updates, updates.empty() ? "" : ",", name, "=excluded.", name);
+    if (Updated<Table>(name)) absl::StrAppend(&updates, updates.empty() ? "" : ",", name, "=excluded.", name);
   }
   return absl::StrCat("INSERT INTO ", Table::kName, "(", Columns<Table>(), ") VALUES(", values,
                       ") ON CONFLICT(", Table::kKey, ") DO UPDATE SET ", updates);

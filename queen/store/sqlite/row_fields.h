@@ -81,6 +81,8 @@ struct AttemptTable {
   static constexpr const char* kName = "attempts";
   static constexpr const char* kNoun = "attempt of epoch";
   static constexpr const char* kKey = "epoch";
+  // Inserted with the row and never changed by writing it again: a log that was deleted stays so.
+  static constexpr const char* kKept = "log_removed";
   template <typename Visitor, typename R>
   static void Fields(Visitor& v, R& r) {
     v("epoch", r.epoch);
@@ -103,6 +105,8 @@ struct AttemptTable {
     ReceiptFields(v, r.receipt);
     LateFields(v, r.late);
     v("late_awaited", r.late_awaited);
+    v("log_ended", r.log_ended);
+    v(kKept, r.log_removed);
   }
 };
 

@@ -9,6 +9,7 @@
 #include "absl/synchronization/mutex.h"
 #include "common/base/status_macros.h"
 #include "queen/store/sqlite/connection.h"
+#include "queen/store/sqlite/expiry.h"
 #include "queen/store/sqlite/load.h"
 #include "queen/store/sqlite/migrations.h"
 #include "queen/store/sqlite/quarantine.h"
@@ -100,15 +101,22 @@ class SqliteStore : public Store {
     RETURN_IF_ERROR(broken_);
     if (batch.empty()) return absl::OkStatus();
     absl::Status status = Transact(batch);
-    if (!status.ok()) {
-      writer_->Rollback();
-      status = absl::Status(status.code(), absl::StrCat(Describe(batch), status.message()));
-    } else {
-      status = Checkpoint();
-    }
-    bool final = !status.ok() && !absl::IsResourceExhausted(status) && !absl::IsInvalidArgument(status);
-    if (final) Break(status);
-    return status;
+    if (!status.ok()) status = absl::Status(status.code(), absl::StrCat(Describe(batch), status.message()));
+    return AfterWrite(std::move(status));
+  }
+
+  absl::StatusOr<std::vector<Epoch>> ExpireLogs(WallMillis before, WallMillis now, std::size_t most) override
+      ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    RETURN_IF_ERROR(broken_);
+    auto leaving = sqlite::ExpireLogs(*writer_, before, now, most);
+    RETURN_IF_ERROR(AfterWrite(leaving.status()));
+    return leaving;
+  }
+  absl::Status LogsGone(const std::vector<Epoch>& epochs) override ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    RETURN_IF_ERROR(broken_);
+    return AfterWrite(sqlite::LogsGone(*writer_, epochs));
   }
 
  private:
@@ -122,6 +130,8 @@ class SqliteStore : public Store {
   absl::Status Transact(const WriteBatch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status WriteDocument(const WriteBatch::Document& document) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status WriteSubmission(const SubmissionRow& row) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // What follows from the status of a transaction: no half of it stays, and some errors are the last.
+  absl::Status AfterWrite(absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status Checkpoint() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Break(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
@@ -184,6 +194,17 @@ absl::Status SqliteStore::WriteSubmission(const SubmissionRow& row) {
   }
   statement.BindInt(row.created);
   return statement.Run();
+}
+
+absl::Status SqliteStore::AfterWrite(absl::Status status) {
+  if (status.ok()) {
+    status = Checkpoint();
+  } else {
+    writer_->Rollback();
+  }
+  const bool final = !status.ok() && !absl::IsResourceExhausted(status) && !absl::IsInvalidArgument(status);
+  if (final) Break(status);
+  return status;
 }
 
 // The batch is durable already. A full disk only leaves the log longer, until a commit itself finds no room.

@@ -323,6 +323,34 @@ TEST(Variables, ThreeSpellingsOfOneName) {
   EXPECT_EQ(s.Load()->GetWhole("log.max_size"), 3);
 }
 
+TEST(Durations, DaysAndAWordInTheirPlace) {
+  constexpr Key kKeep{.name = "keep",
+                      .rule = Duration{std::chrono::seconds(1), std::chrono::hours(3650 * 24), "forever"},
+                      .fallback = "90d",
+                      .placeholder = "TIME",
+                      .help = "…"};
+  EXPECT_EQ(KindOf(kKeep), "duration, 1s to 3650d, or forever");
+  for (const char* good : {"forever", "90d", "1d12h", "1s", "3650d", "2160h"})
+    EXPECT_FALSE(Check(kKeep, good)) << good;
+  for (const auto& [bad, what] : std::vector<std::array<std::string, 2>>{{"0", "has no unit"},
+                                                                         {"90", "has no unit"},
+                                                                         {"0s", "is out of range"},
+                                                                         {"3651d", "is out of range"},
+                                                                         {"Forever", "is no duration"},
+                                                                         {"never", "is no duration"},
+                                                                         {"90 d", "is no duration"},
+                                                                         {"12h1d", "is no duration"},
+                                                                         {"-1d", "is no duration"},
+                                                                         {"", "is no duration"}}) {
+    const std::optional<Fault> fault = Check(kKeep, bad);
+    ASSERT_TRUE(fault) << bad;
+    EXPECT_EQ(fault->what, what) << bad;
+    EXPECT_EQ(fault->hint,
+              what == "is out of range" ? "write 1s to 3650d, or forever" : "write 12h, 90d or forever");
+  }
+  EXPECT_TRUE(Check(KeyNamed("lease"), "forever")) << "only where the table has it";
+}
+
 TEST(Flags, ErrorsNameThemAndAreUsageErrors) {
   const std::vector<std::array<std::string, 3>> cases = {
       {"lease", "3", "--lease `3` has no unit\nwrite 90s, 2m or 1h30m"},

@@ -43,6 +43,10 @@ class ScriptedStore : public Store {
   }
 
   absl::StatusOr<Snapshot> Load() override { return Snapshot{}; }
+  absl::StatusOr<std::vector<Epoch>> ExpireLogs(WallMillis, WallMillis, std::size_t) override {
+    return std::vector<Epoch>{};
+  }
+  absl::Status LogsGone(const std::vector<Epoch>&) override { return absl::OkStatus(); }
   absl::StatusOr<JobRow> GetJob(JobId) override { return absl::NotFoundError(""); }
   absl::StatusOr<std::vector<JobRow>> ListJobs(const JobQuery&) override { return std::vector<JobRow>{}; }
   absl::StatusOr<AttemptRow> GetAttempt(Epoch) override { return absl::NotFoundError(""); }

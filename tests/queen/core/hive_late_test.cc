@@ -73,6 +73,7 @@ TEST_F(HiveLate, TheDeployRunsOnAndItsEndIsKeptBesideTheVerdict) {
     EXPECT_EQ(late.last_seq, 20u);
   }
   EXPECT_FALSE(AttemptOf("a").late_awaited);
+  EXPECT_EQ(AttemptOf("a").log_ended, wall_) << "by the queen's clock, whatever the drone says";
   EXPECT_THAT(SentTo<to_drone::Verdict>("d1"), SizeIs(1));
   EXPECT_THAT(SentTo<to_drone::Fenced>("d1"), IsEmpty());
   EXPECT_TRUE(closed_logs_.contains(epoch_));
@@ -191,6 +192,7 @@ TEST_F(HiveLate, ADroneThatIsBackWithoutItHasNothingToTell) {
   UnknownDeploy();
   DroneUp("d1");
   EXPECT_FALSE(AttemptOf("a").late_awaited);
+  EXPECT_EQ(AttemptOf("a").log_ended, wall_);
   EXPECT_FALSE(Job("a").late.known());
   DroneUp("d1", 1, {held_});
   EXPECT_EQ(WelcomedWith("d1", epoch_).action, Action::kFenced);

@@ -40,6 +40,7 @@ TEST_F(HiveLoss, ALostTestIsANewAttemptElsewhere) {
   EXPECT_THAT(seals_[first].text, HasSubstr("attempt 1 of 3, queued again"));
   SealsComplete();
   EXPECT_TRUE(store_.attempts.at(first).log_closed);
+  EXPECT_EQ(store_.attempts.at(first).log_ended, wall_);
   ExpectState("a", JobState::kQueued);
   Passes("a");
   ExpectState("a", JobState::kPassed);

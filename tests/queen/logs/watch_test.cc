@@ -1,6 +1,8 @@
 // Watching live: replay and follow, slow and leaving watchers, damaged logs.
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "tests/queen/logs/watch_fixture.h"
 
 namespace waggle::queen {
@@ -280,6 +282,47 @@ TEST_F(WatchTest, AStoredLogThatIsCutOff) {
   auto sink = Follow();
   EXPECT_EQ(sink->Ending(), "fail");
   EXPECT_THAT(std::string(sink->failure().message()), HasSubstr("ends before record 2"));
+}
+
+TEST_F(WatchTest, ARemovedLogIsSaidToBeRemoved) {
+  AttemptBegins(Epoch(7), 1);
+  LongLog();
+  JobEnds(JobState::kFailed);
+  AttemptRow attempt = *store_.GetAttempt(Epoch(7));
+  attempt.log_ended = 1'782'000'000'000;
+  attempt.log_removed = 1'790'000'000'000;
+  store_.Put(attempt);
+  for (const WatchStart& start : {WatchStart{}, WatchStart{.attempt = 1, .follow = true},
+                                  WatchStart{.after_epoch = Epoch(7), .after_seq = Seq(3)},
+                                  WatchStart{.from_line = 5}, WatchStart{.late = true}}) {
+    auto sink = Watch(start);
+    EXPECT_EQ(sink->Ending(), "fail");
+    EXPECT_TRUE(absl::IsNotFound(sink->failure())) << sink->failure();
+    EXPECT_THAT(std::string(sink->failure().message()),
+                testing::AllOf(HasSubstr("the log of job 1 attempt 1 was removed on 2026-09-21: it ended on "
+                                         "2026-06-21"),
+                               HasSubstr("retention.logs"), HasSubstr("next: waggle show 1")));
+    EXPECT_EQ(sink->Raw(), "");
+  }
+}
+
+// Its first batch is under way when its log goes; it is not told of damage.
+TEST_F(WatchTest, ALogMayBeRemovedWhileItIsRead) {
+  AttemptBegins(Epoch(7), 1);
+  LongLog();
+  JobEnds(JobState::kPassed);
+  Drain();
+  auto sink = Watch({}, /*slow=*/true);
+  ASSERT_TRUE(sink->WaitForCalls(1));
+  AttemptRow attempt = *store_.GetAttempt(Epoch(7));
+  attempt.log_removed = attempt.log_ended = 1'790'000'000'000;
+  store_.Put(attempt);
+  std::filesystem::resize_file(logs_->At(Epoch(7)).Segment(0), 40);  // as if it went on in the next segment
+  ASSERT_THAT(*logs_->Delete({Epoch(7)}), ElementsAre(Epoch(7)));
+  sink->SetSlow(false);
+  sink->Done();
+  EXPECT_EQ(sink->Ending(), "fail");
+  EXPECT_THAT(std::string(sink->failure().message()), HasSubstr("was removed on 2026-09-21"));
 }
 
 }  // namespace

@@ -47,12 +47,12 @@ auto Tie(const JobRow& r) {
 
 auto Tie(const AttemptRow& r) {
   const auto& [epoch, job, number, drone, drone_name, state, reason, detail, granted, log_closed, counter,
-               times, test_code, deploy_code, failed_code, failed_step, last_seq, receipt, late,
-               late_awaited] = r;
+               times, test_code, deploy_code, failed_code, failed_step, last_seq, receipt, late, late_awaited,
+               log_ended, log_removed] = r;
   return std::tuple_cat(
       std::tie(epoch, job, number, drone, drone_name, state, reason, detail, granted, log_closed),
       std::tie(counter, test_code, deploy_code, failed_code, failed_step, last_seq, late_awaited), Tie(times),
-      Tie(receipt), Tie(late));
+      std::tie(log_ended, log_removed), Tie(receipt), Tie(late));
 }
 
 auto Tie(const DroneRow& r) {
@@ -149,6 +149,7 @@ AttemptRow FullAttempt(std::uint64_t n) {
   r.last_seq = (1ULL << 62) + n;
   r.late = FullLate(n + 7);
   r.late_awaited = true;
+  r.log_ended = 1'700'000'000'987;
   r.receipt = {.left = 3, .killed = 2, .took_ms = 1};
   return r;
 }

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 
+#include "queen/store/sqlite/expiry.h"
 #include "queen/store/sqlite/load.h"
 #include "tests/queen/store/raw_database.h"
 #include "tests/queen/store/store_contract.h"
@@ -220,6 +221,18 @@ TEST_F(SqliteStoreTest, LoadScansNoTableThatGrows) {
                   scan.starts_with("SCAN attempts USING INDEX attempts_awaiting"))
           << plan;
     }
+  }
+}
+
+TEST_F(SqliteStoreTest, ExpiryScansNoTableThatGrows) {
+  Fill();
+  RawDatabase raw(path());
+  for (const std::string& sql : sqlite::ExpiryStatements()) {
+    const std::string plan = raw.Ask("EXPLAIN QUERY PLAN " + sql);
+    EXPECT_TRUE(plan.find("SEARCH") != std::string::npos ||
+                plan.find("SCAN attempts USING INDEX attempts_leaving") != std::string::npos)
+        << sql << plan;  // that index holds only what is wanted
+    EXPECT_THAT(plan, Not(HasSubstr("TEMP B-TREE FOR ORDER BY"))) << sql;
   }
 }
 
