@@ -35,6 +35,7 @@ inline constexpr std::array kNames = std::to_array<std::string_view>({
     "queen.final.posted",        // it does; the verdict is not stored
     "queen.seal.decided",        // the last records of a log that is given up are not written
     "queen.seal.written",        // not synced
+    "queen.recovery.row",        // one row is in hand, not decoded
     "queen.recovery.loaded",     // rows are read, no log is
     "queen.recovery.log",        // one log is cut and posted
     "queen.retention.marked",    // expired logs, no file of them is deleted

@@ -179,7 +179,8 @@ absl::Status Queen::Parts::Recover() {
   StorageGuard::Lighten(config.data);
   RETURN_IF_ERROR(MakeDirectories(absl::StrCat(config.data, "/mirrors")));
   ASSIGN_OR_RETURN(store, OpenSqliteStore(absl::StrCat(config.data, "/queen.db")));
-  ASSIGN_OR_RETURN(Snapshot snapshot, store->Load());
+  Breadcrumb crumb(absl::StrCat(config.data, "/breadcrumb"));
+  ASSIGN_OR_RETURN(Snapshot snapshot, store->Load(crumb));
   failpoint::Pass("queen.recovery.loaded");
   std::vector<Epoch> open_logs;
   for (const AttemptRow& attempt : snapshot.attempts) {
@@ -215,11 +216,16 @@ absl::Status Queen::Parts::Recover() {
   hive_service->UseLogs(logs.get());
   hub = std::make_unique<WatchHub>(*store, *logs, kWatchThreads);
   for (const auto& [epoch, after] : late_logs) {
+    crumb.Hold(kAttempts, static_cast<std::int64_t>(epoch.value()));
     absl::Status recovered = logs->RecoverLate(epoch, after);
     if (recovered.ok()) continue;
     spdlog::error("late log of epoch {}: {}", epoch.value(), std::string(recovered.message()));
   }
-  return logs->Recover(open_logs);
+  for (Epoch epoch : open_logs) {
+    crumb.Hold(kAttempts, static_cast<std::int64_t>(epoch.value()));
+    RETURN_IF_ERROR(logs->Recover({epoch}));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Queen::Parts::Serve() {

@@ -40,6 +40,13 @@ Effects Hive::Start(Time now, WallMillis wall) {
   std::sort(waiting.begin(), waiting.end());
   std::erase_if(waiting, [this](JobId id) {
     JobRow& job = jobs_.at(id);
+    // Only the row that was set aside said whether its deploy was granted, and none may begin twice.
+    const bool begun = job.state == JobState::kReceived || job.state == JobState::kStarted;
+    if (job.type != JobType::kTest && job.attempt && begun) {
+      FinishJob(job, JobState::kErrored, Reason::kUnknown,
+                "the record of its attempt could not be read and was set aside; its deploy may have run");
+      return true;
+    }
     if (!job.cancel_requested) return false;
     FinishJob(job, JobState::kCanceled, Reason::kCanceled, CancelDetail(job));
     return true;

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "queen/core/rows.h"
+#include "queen/store/breadcrumb.h"
 
 namespace waggle::queen {
 
@@ -34,8 +35,12 @@ class StoreReader {
 class Store : public StoreReader {
  public:
   // What a restart begins with. Rows that cannot be decoded are set aside (moved to a quarantine table with
-  // the reason), never a reason to fail.
-  virtual absl::StatusOr<Snapshot> Load() = 0;
+  // the reason), never a reason to fail; likewise those the process died of before, by `crumb`.
+  virtual absl::StatusOr<Snapshot> Load(Breadcrumb& crumb) = 0;
+  absl::StatusOr<Snapshot> Load() {
+    Breadcrumb none;
+    return Load(none);
+  }
   virtual absl::Status Commit(const WriteBatch& batch) = 0;
 
   // Retention; beside Commit() from another thread. The order is: marked here, files deleted, LogsGone().

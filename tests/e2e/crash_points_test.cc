@@ -47,6 +47,7 @@ const std::vector<Case>& Cases() {
       {"queen.final.posted", kJobs, {1, 2}},
       {"queen.seal.decided"},
       {"queen.seal.written"},
+      {"queen.recovery.row", kRecovery, {1, 3}},
       {"queen.recovery.loaded", kRecovery},
       {"queen.recovery.log", kRecovery},
       {"queen.retention.marked", kRetention},

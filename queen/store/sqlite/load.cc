@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/failpoint.h"
 #include "common/base/planted.h"
 #include "common/base/status_macros.h"
 #include "queen/store/sqlite/quarantine.h"
@@ -44,16 +45,35 @@ std::string LargestSql(const char* table, const char* column) {
                       "'),0))");
 }
 
+// What all parts of a load need.
+struct Loading {
+  Connection& connection;
+  Breadcrumb& crumb;
+};
+
+// Decodes the row a statement stands at; the process may die of it.
 template <typename Table>
-absl::Status Select(Connection& connection, const std::string& sql, std::vector<typename Table::Row>* rows,
+absl::Status Decode(Breadcrumb& crumb, const Statement& statement, typename Table::Row* row) {
+  const std::int64_t key = statement.Int(0);
+  if (crumb.IsDeadly(Table::kName, key)) {
+    return absl::DataLossError(
+        absl::StrCat("the queen died ", Breadcrumb::kDeaths, " times while she read it"));
+  }
+  crumb.Hold(Table::kName, key);
+  failpoint::Pass("queen.recovery.row");
+  return ReadRow<Table>(statement, row);
+}
+
+template <typename Table>
+absl::Status Select(const Loading& loading, const std::string& sql, std::vector<typename Table::Row>* rows,
                     std::vector<BadRow>* bad) {
   std::string operation = absl::StrCat("load table ", Table::kName);
-  ASSIGN_OR_RETURN(Statement statement, connection.Prepare(sql, operation));
+  ASSIGN_OR_RETURN(Statement statement, loading.connection.Prepare(sql, operation));
   while (true) {
     ASSIGN_OR_RETURN(bool more, statement.Step());
     if (!more) return absl::OkStatus();
     typename Table::Row row;
-    absl::Status decoded = ReadRow<Table>(statement, &row);
+    absl::Status decoded = Decode<Table>(loading.crumb, statement, &row);
     if (decoded.ok()) {
       rows->push_back(std::move(row));
     } else if (planted::Is(planted::kBadRowStopsLoad)) {
@@ -71,10 +91,11 @@ absl::Status RaiseTo(Connection& connection, const std::string& sql, std::uint64
   return absl::OkStatus();
 }
 
-absl::StatusOr<Counters> LoadCounters(Connection& connection, std::vector<BadRow>* bad) {
+absl::StatusOr<Counters> LoadCounters(const Loading& loading, std::vector<BadRow>* bad) {
   std::vector<CountersRow> rows;
   RETURN_IF_ERROR(Select<CountersTable>(
-      connection, absl::StrCat("SELECT ", Columns<CountersTable>(), " FROM counters"), &rows, bad));
+      loading, absl::StrCat("SELECT ", Columns<CountersTable>(), " FROM counters"), &rows, bad));
+  Connection& connection = loading.connection;
   Counters counters;
   if (!rows.empty()) counters = rows.front().counters;
   RETURN_IF_ERROR(RaiseTo(connection, LargestSql("jobs", "id"), &counters.job));
@@ -86,13 +107,13 @@ absl::StatusOr<Counters> LoadCounters(Connection& connection, std::vector<BadRow
   return counters;
 }
 
-absl::Status LoadAwaited(Connection& connection, std::vector<Snapshot::Awaited>* awaited,
+absl::Status LoadAwaited(const Loading& loading, std::vector<Snapshot::Awaited>* awaited,
                          std::vector<BadRow>* bad) {
   std::vector<AttemptRow> attempts;
   std::vector<JobRow> jobs;
   std::vector<BadRow> worse;
-  RETURN_IF_ERROR(Select<AttemptTable>(connection, AwaitingSql(), &attempts, &worse));
-  RETURN_IF_ERROR(Select<JobTable>(connection, AwaitingJobsSql(), &jobs, &worse));
+  RETURN_IF_ERROR(Select<AttemptTable>(loading, AwaitingSql(), &attempts, &worse));
+  RETURN_IF_ERROR(Select<JobTable>(loading, AwaitingJobsSql(), &jobs, &worse));
   for (BadRow& row : worse) {  // one that is damaged may have come up among the unfinished ones already
     const bool known = std::any_of(bad->begin(), bad->end(), [&](const BadRow& other) {
       return other.table == row.table && other.key == row.key;
@@ -119,22 +140,24 @@ std::vector<std::string> LoadStatements() {
           LargestSql("attempts", "epoch")};
 }
 
-absl::StatusOr<Snapshot> LoadSnapshot(Connection& connection) {
+absl::StatusOr<Snapshot> LoadSnapshot(Connection& connection, Breadcrumb& crumb) {
+  const Loading loading{connection, crumb};
   Snapshot snapshot;
   std::vector<BadRow> bad;
-  ASSIGN_OR_RETURN(snapshot.counters, LoadCounters(connection, &bad));
-  RETURN_IF_ERROR(Select<JobTable>(connection, JobsSql(), &snapshot.jobs, &bad));
-  RETURN_IF_ERROR(Select<AttemptTable>(connection, AttemptsSql(), &snapshot.attempts, &bad));
-  RETURN_IF_ERROR(Select<DroneTable>(
-      connection, absl::StrCat("SELECT ", Columns<DroneTable>(), " FROM drones ORDER BY id"),
-      &snapshot.drones, &bad));
-  RETURN_IF_ERROR(Select<PeerTable>(connection,
+  ASSIGN_OR_RETURN(snapshot.counters, LoadCounters(loading, &bad));
+  RETURN_IF_ERROR(Select<JobTable>(loading, JobsSql(), &snapshot.jobs, &bad));
+  RETURN_IF_ERROR(Select<AttemptTable>(loading, AttemptsSql(), &snapshot.attempts, &bad));
+  RETURN_IF_ERROR(
+      Select<DroneTable>(loading, absl::StrCat("SELECT ", Columns<DroneTable>(), " FROM drones ORDER BY id"),
+                         &snapshot.drones, &bad));
+  RETURN_IF_ERROR(Select<PeerTable>(loading,
                                     absl::StrCat("SELECT ", Columns<PeerTable>(), " FROM peers ORDER BY id"),
                                     &snapshot.peers, &bad));
   RETURN_IF_ERROR(Select<InvitationTable>(
-      connection, absl::StrCat("SELECT ", Columns<InvitationTable>(), " FROM invitations ORDER BY id"),
+      loading, absl::StrCat("SELECT ", Columns<InvitationTable>(), " FROM invitations ORDER BY id"),
       &snapshot.invitations, &bad));
-  RETURN_IF_ERROR(LoadAwaited(connection, &snapshot.awaited, &bad));
+  RETURN_IF_ERROR(LoadAwaited(loading, &snapshot.awaited, &bad));
+  crumb.Drop();
   absl::Status moved = MoveToQuarantine(connection, bad);
   if (!moved.ok() && !absl::IsResourceExhausted(moved)) return moved;
   return snapshot;

@@ -91,9 +91,9 @@ class SqliteStore : public Store {
     return ReadSubmission(*readers_->Acquire(), key);
   }
 
-  absl::StatusOr<Snapshot> Load() override ABSL_LOCKS_EXCLUDED(mu_) {
+  absl::StatusOr<Snapshot> Load(Breadcrumb& crumb) override ABSL_LOCKS_EXCLUDED(mu_) {
     absl::MutexLock lock(&mu_);
-    return sqlite::LoadSnapshot(*writer_);
+    return sqlite::LoadSnapshot(*writer_, crumb);
   }
 
   absl::Status Commit(const WriteBatch& batch) override ABSL_LOCKS_EXCLUDED(mu_) {

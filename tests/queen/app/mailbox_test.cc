@@ -42,7 +42,7 @@ class ScriptedStore : public Store {
     return stored_jobs_;
   }
 
-  absl::StatusOr<Snapshot> Load() override { return Snapshot{}; }
+  absl::StatusOr<Snapshot> Load(Breadcrumb&) override { return Snapshot{}; }
   absl::StatusOr<std::vector<Epoch>> ExpireLogs(WallMillis, WallMillis, std::size_t) override {
     return std::vector<Epoch>{};
   }

@@ -164,6 +164,26 @@ TEST_F(HiveRestart, AMissingAttemptRowOfACanceledJobEndsIt) {
   EXPECT_THAT(SentTo<to_drone::Assign>("d1"), IsEmpty());
 }
 
+// An attempt row that was set aside: whether its deploy was granted is not known any more.
+TEST_F(HiveRestart, ADeployWhoseAttemptIsGoneDoesNotBeginAgain) {
+  DroneUp("d1", 3);
+  for (const auto& [name, type] : std::vector<std::pair<std::string, JobType>>{
+           {"deploy", JobType::kDeploy}, {"both", JobType::kTestAndDeploy}, {"test", JobType::kTest}}) {
+    Submit(name, {.type = type});
+    Starts(name);
+  }
+  AsksForGrant("deploy");
+  Snapshot snapshot = store_.Load();
+  snapshot.attempts.clear();
+  Boot(std::move(snapshot));
+  DroneUp("d2", 3);
+  for (const char* name : {"deploy", "both"}) {
+    ExpectState(name, JobState::kErrored, Reason::kUnknown);
+    EXPECT_THAT(Job(name).detail, HasSubstr("its deploy may have run"));
+  }
+  ExpectAssigned("test", "d2");
+}
+
 // A drone row that was set aside: nobody can bring this attempt back, and that is no pass.
 TEST_F(HiveRestart, AMissingDroneRowIsALostAttempt) {
   DroneUp("d1");
