@@ -15,11 +15,12 @@ namespace {
 constexpr const char* kUsage =
     "usage: waggle_sim [--first SEED] [--count N] [--workers N] [--find BUG]\n"
     "       waggle_sim --seed SEED [--faults LIST] [--jobs LIST] [--steps N] [--lines N]\n"
-    "  --count   seeds from --first on (1); 1 % run twice; exits 1 when one fails or a rare path was never "
-    "taken\n"
+    "  --count   seeds from --first on (1); 1 % run twice; exits 1 when one fails or, of 5,000 or more, "
+    "none took a rare path\n"
     "  --find    the other way round: the binary has this bug planted; exits 0 when a seed finds it\n"
     "  --seed    one seed with its trace; --faults and --jobs keep only those numbers of its plan\n";
 constexpr std::size_t kTraceLines = 40;
+constexpr std::uint64_t kManySeeds = 5'000;  // among fewer a rare path may be missing
 constexpr int kShrinkSeconds = 20;
 
 struct Options {
@@ -135,6 +136,7 @@ int Main(int argc, char** argv) {
   }
   PrintSummary(totals);
   if (totals.failed) return ReportFailure(totals);
+  if (options.count < kManySeeds) return 0;
   int missing = 0;
   for (std::size_t n = 0; n < kRarePaths; ++n) {
     if (totals.rare[n] > 0) continue;
