@@ -207,8 +207,7 @@ TEST_F(WaggleLoginTest, WhatIsNoQueenIsSaidSo) {
   });
   const Exit plain = LogIn(queen_.token(), place);
   EXPECT_EQ(plain.code, 1);
-  EXPECT_THAT(plain.err,
-              StartsWith("error: what listens at " + place + " is no queen one can enrol with\n"));
+  EXPECT_THAT(plain.err, StartsWith("error: what listens at " + place + " is no queen one can enrol with\n"));
   const Exit called = Run({"drones", "--queen", place});
   EXPECT_EQ(called.code, 5);
   EXPECT_THAT(called.err,
