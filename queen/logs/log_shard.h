@@ -38,6 +38,8 @@ struct OpenedLog {
   Time sync_by;  // while it is dirty
   journal::RunningState state;
   std::int64_t first_boot_nanos = 0, last_boot_nanos = 0;
+  journal::Kind last_kind{};  // of the last record, and where that begins: known after a recovery
+  journal::Position last_at;
   std::optional<journal::Final> final;
   std::string problem;                          // the final record does not agree with what is stored
   std::optional<effect::SealLog> pending_seal;  // waits for records
@@ -106,6 +108,7 @@ class LogShard {
   // What the sealed log says up to where the late one goes on.
   absl::Status TakeBefore(OpenedLog& late, Seq after);
   // What follows from the records up to the writer's last: state, totals, final record.
+  static absl::StatusOr<bool> CutHalfSeal(const OpenedLog& log);
   absl::Status ReadState(OpenedLog& log);
   // For the walk over a log: takes the records `from` … `last`, counts those before too.
   std::function<void(const journal::RecordView&, journal::Position)> TakeUntil(OpenedLog& log, Seq last,

@@ -1,4 +1,6 @@
 // What a shard writes into one log: records of its drone, checked; the end of one that was given up.
+#include <fcntl.h>
+
 #include "absl/strings/str_cat.h"
 #include "common/base/failpoint.h"
 #include "common/base/fd.h"
@@ -36,8 +38,13 @@ absl::StatusOr<std::shared_ptr<OpenedLog>> LogShard::Open(Epoch epoch) {
   log->epoch = epoch;
   log->location = At(epoch);
   RETURN_IF_ERROR(MakeDirectoriesDurably(log->location.directory));
-  ASSIGN_OR_RETURN(log->writer, journal::Writer::Recover(log->location, epoch));
-  RETURN_IF_ERROR(ReadState(*log));
+  const auto recover = [&]() -> absl::Status {
+    ASSIGN_OR_RETURN(log->writer, journal::Writer::Recover(log->location, epoch));
+    return ReadState(*log);
+  };
+  RETURN_IF_ERROR(recover());
+  ASSIGN_OR_RETURN(const bool cut, CutHalfSeal(*log));
+  if (cut) RETURN_IF_ERROR(recover());
   if (FileExists(log->location.Index())) {
     // Checkpoints behind a cut speak of records that are not there any more.
     absl::StatusOr<std::unique_ptr<journal::IndexWriter>> index =
@@ -48,6 +55,16 @@ absl::StatusOr<std::shared_ptr<OpenedLog>> LogShard::Open(Epoch epoch) {
   absl::MutexLock lock(&mutex_);
   logs_[epoch] = log;
   return log;
+}
+
+// A seal is two records (WriteSeal), and a loss of power may keep the first alone. Then nothing has been
+// said: what the drone still sends takes its place.
+absl::StatusOr<bool> LogShard::CutHalfSeal(const OpenedLog& log) {
+  if (!log.writer->last() || log.final || log.last_kind != Kind::kStatus) return false;
+  const std::string segment = log.location.Segment(log.last_at.segment);
+  ASSIGN_OR_RETURN(UniqueFd file, waggle::Open(segment, O_RDWR));
+  RETURN_IF_ERROR(Truncate(file.get(), log.last_at.byte, segment));
+  return true;
 }
 
 absl::Status LogShard::ReadState(OpenedLog& log) {
@@ -73,8 +90,10 @@ absl::Status LogShard::ReadState(OpenedLog& log) {
 
 std::function<void(const RecordView&, journal::Position)> LogShard::TakeUntil(OpenedLog& log, Seq last,
                                                                               Seq from) {
-  return [this, &log, last, from](const RecordView& record, journal::Position) {
+  return [this, &log, last, from](const RecordView& record, journal::Position position) {
     if (record.header.seq > last) return;
+    log.last_kind = record.header.kind;
+    log.last_at = position;
     if (log.first_boot_nanos == 0) log.first_boot_nanos = record.header.boot_nanos;
     log.last_boot_nanos = record.header.boot_nanos;
     log.total_bytes += record.raw.size();
@@ -101,8 +120,13 @@ absl::StatusOr<std::shared_ptr<OpenedLog>> LogShard::OpenLate(Epoch epoch, Seq a
   log->after = after;
   log->location = LateAt(epoch);
   RETURN_IF_ERROR(MakeDirectoriesDurably(log->location.directory));
-  ASSIGN_OR_RETURN(log->writer, journal::Writer::RecoverBehind(log->location, epoch, after));
-  RETURN_IF_ERROR(ReadState(*log));
+  const auto recover = [&]() -> absl::Status {
+    ASSIGN_OR_RETURN(log->writer, journal::Writer::RecoverBehind(log->location, epoch, after));
+    return ReadState(*log);
+  };
+  RETURN_IF_ERROR(recover());
+  ASSIGN_OR_RETURN(const bool cut, CutHalfSeal(*log));
+  if (cut) RETURN_IF_ERROR(recover());
   log->last.store(log->writer->last().value());
   log->durable.store(log->last.load());
   absl::MutexLock lock(&mutex_);

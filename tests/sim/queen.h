@@ -66,7 +66,7 @@ class QueenHost {
     bool bulk = false;
     SessionId session;  // of a bulk stream that said which
     Nanos alive_said = -kMinute;
-    Nanos handed_over = 0;  // the newest message of a bulk stream, to the logs
+    Nanos handed_over = 0;  // the newest message, to the core or the logs
   };
 
   // queen.cc: the mailbox.
@@ -88,6 +88,7 @@ class QueenHost {
   void Send(const queen::effect::Send& e);
   void SendBulk(SessionId session, drone::BulkDown message);
   void CloseStream(std::uint64_t id);
+  void HandOver(Stream& stream, std::function<void()> what);
   void OpenLogs(const std::vector<Epoch>& recover, const std::vector<std::pair<Epoch, Seq>>& late);
   void RunLogs();
   void TakeRecords(SessionId session, Epoch epoch, const std::string& packed);

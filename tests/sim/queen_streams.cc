@@ -39,8 +39,15 @@ void QueenHost::CloseStream(std::uint64_t id) {
     auto bulk = bulk_.find(stream.session);
     if (bulk != bulk_.end() && bulk->second == id) bulk_.erase(bulk);
   } else {
-    Post(queen::event::Disconnected{queen::ConnectionId(id)});
+    HandOver(stream, [this, id] { Post(queen::event::Disconnected{queen::ConnectionId(id)}); });
   }
+}
+
+// The thread that read a message may hand it over late: behind a newer session of the drone, or behind the
+// end of its own. Of one stream each comes behind the one before.
+void QueenHost::HandOver(Stream& stream, std::function<void()> what) {
+  stream.handed_over = std::max(stream.handed_over, world_.now() + random_.Skewed(kMicro, 40 * kMilli));
+  Later(stream.handed_over - world_.now(), std::move(what));
 }
 
 Why QueenHost::WhyClosed(std::uint64_t connection) const {
@@ -55,7 +62,8 @@ void QueenHost::HearControl(std::uint64_t connection, const drone::ControlUp& me
     const Peer& peer = at->second.peer;
     if (!std::holds_alternative<drone::Hello>(message)) oracle_.Heard(peer);
     if (std::holds_alternative<drone::Reject>(message)) world_.Sometimes(Rare::assignment_rejected);
-    Post(ToQueen(message, queen::ConnectionId(connection), peer));
+    HandOver(at->second,
+             [this, event = ToQueen(message, queen::ConnectionId(connection), peer)] { Post(event); });
   });
 }
 
@@ -84,10 +92,7 @@ void QueenHost::HearRecords(std::uint64_t connection, Epoch epoch, const std::st
       stream.alive_said = world_.now();
       Post(queen::event::Alive{session});
     }
-    // The thread that read the message may hand it over late: behind a newer session of the drone, or behind
-    // the end of its own.
-    stream.handed_over = std::max(stream.handed_over, world_.now() + random_.Skewed(kMicro, 40 * kMilli));
-    Later(stream.handed_over - world_.now(), [this, session, epoch, packed] {
+    HandOver(stream, [this, session, epoch, packed] {
       logs_->Post([this, session, epoch, packed] { TakeRecords(session, epoch, packed); });
       RunLogs();
     });

@@ -184,6 +184,32 @@ TEST_F(RecoverLogTest, AfterCheckpointsDigestsAndTotalsGoOn) {
   EXPECT_TRUE(Verified().complete) << Verified().problem;
 }
 
+// Of a seal that was not acknowledged a loss of power may keep the first record and lose the final one.
+TEST_F(RecoverLogTest, HalfASealCountsForNothing) {
+  logs_->OpenLog(Epoch(7), SessionId(1));
+  const std::string one = maker_.Out("1\n"), two = maker_.Out("2\n"), end = maker_.End();
+  Append(one);
+  logs_->Seal(Seal());
+  ASSERT_TRUE(listener_.Waits("complete 7"));
+  const std::string stored = Stored();
+  journal::RecordView said;
+  journal::DecodeRecord(std::string_view(stored).substr(one.size()), &said);
+  ASSERT_EQ(said.header.kind, journal::Kind::kStatus);
+  const std::string path = logs_->At(Epoch(7)).Segment(0);
+  logs_.reset();
+  ASSERT_EQ(::truncate(path.c_str(),
+                       static_cast<off_t>(journal::kSegmentHeaderBytes + one.size() + said.raw.size())),
+            0);
+  Restart();
+  EXPECT_EQ(logs_->Last(Epoch(7)), Seq(1));
+  logs_->OpenLog(Epoch(7), SessionId(2));
+  Append(two + end, SessionId(2));
+  ASSERT_TRUE(listener_.Waits("complete 7"));
+  EXPECT_EQ(listener_.Complete().problem, "");
+  EXPECT_EQ(Stored(), one + two + end);
+  EXPECT_TRUE(Verified().complete) << Verified().problem;
+}
+
 TEST_F(RecoverLogTest, ATornTailIsCutAndAskedForAgain) {
   logs_->OpenLog(Epoch(7), SessionId(1));
   const std::string one = maker_.Out("1\n"), two = maker_.Out("2\n"), end = maker_.End();
