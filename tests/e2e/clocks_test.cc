@@ -224,7 +224,7 @@ TEST_F(Clocks, CertificatesOfAnotherTimeAreAClearError) {
   Child drone = Start(serve);
   ASSERT_TRUE(Eventually([&] { return Connected("bee"); })) << drone.Err();
   KillQueen();
-  EXPECT_THAT(end_with(-kDay, {Binary("queen"), "serve", "--data", QueenData()}),
+  EXPECT_THAT(end_with(-kDay, {Binary("queen"), "serve", "--data", QueenData(), "--listen", at.grpc}),
               AllOf(HasSubstr("is not valid before"), HasSubstr("clock")));
   // The certificate she makes for herself then is of another time.
   wall.Shift(60 * kDay);

@@ -70,7 +70,7 @@ TEST_F(Misuse, CopiedDataDirectoryDeposesTheFirstDrone) {
   fs::copy_file(DroneData("bee") + "/identity", temp_ / "d/copy/identity");
   Child second = Start(DroneCommand(Binary("drone"), "bee", temp_ / "d/copy"));
   EXPECT_EQ(first.Wait(15s), 1);
-  EXPECT_THAT(first.Err(), HasSubstr("a newer session of this drone was opened from host "));
+  EXPECT_THAT(first.Err(), HasSubstr("a newer session of bee was opened from host "));
   EXPECT_TRUE(second.Running());
   ExpectQueenWorks();
 }

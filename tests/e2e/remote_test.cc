@@ -353,7 +353,14 @@ TEST_F(RemoteDrones, WhatIsMissingIsSaid) {
   StopQueen();
   const Outcome absent = Start({Binary("queen"), "peers", "--data", QueenData()}).Finish();
   EXPECT_THAT(absent.err, HasSubstr("no queen answers"));
+  StartRemoteQueen();
+  StopQueen();
+  const Words check = {Binary("queen"), "check", "--data", QueenData()};
+  EXPECT_THAT(Start(check).Finish().out, HasSubstr("✓ authority: until "));
   WriteText(QueenData() + "/tls/authority.crt", "damaged");
+  const Outcome checked = Start(check).Finish();
+  EXPECT_EQ(checked.code, 1);
+  EXPECT_THAT(checked.out, HasSubstr("✗ the queen's authority in "));
   const Outcome damaged =
       Start({Binary("queen"), "serve", "--data", QueenData(), "--listen", "127.0.0.1:0"}).Finish();
   EXPECT_NE(damaged.code, 0);
