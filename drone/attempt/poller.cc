@@ -80,12 +80,13 @@ absl::StatusOr<bool> Poller::Wait() {
   }
   bool due = false;
   for (int i = 0; i < count; ++i) {
-    if (events[i].data.u64 == kTimerToken) {
+    const std::uint64_t token = events[i].data.u64;  // a copy: the struct is packed
+    if (token == kTimerToken) {
       std::uint64_t expirations;
       if (::read(timer_.get(), &expirations, sizeof expirations) == sizeof expirations) due = true;
       continue;
     }
-    auto it = watches_.find(events[i].data.u64);
+    auto it = watches_.find(token);
     if (it == watches_.end()) continue;
     Callback callback = it->second.callback;  // it may remove itself
     callback(events[i].events);

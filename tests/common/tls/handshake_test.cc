@@ -113,8 +113,10 @@ Outcome Shake(const End& client_end, const End& server_end, WallMillis now = kNo
     const CertificateHandle peer(SSL_get1_peer_certificate(server.get()));
     std::unique_ptr<BIO, Free<BIO_free>> out(BIO_new(BIO_s_mem()));
     char* text = nullptr;
-    if (peer && PEM_write_bio_X509(out.get(), peer.get()) == 1)
-      outcome.peer.assign(text, 0).append(text, BIO_get_mem_data(out.get(), &text));
+    if (peer && PEM_write_bio_X509(out.get(), peer.get()) == 1) {
+      const long size = BIO_get_mem_data(out.get(), &text);
+      outcome.peer.assign(text, static_cast<std::size_t>(size));
+    }
   } else if (outcome.client) {
     // In TLS 1.3 the client is done first: it hears of a refusal with its next read.
     ERR_clear_error();
