@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "common/base/await.h"
 #include "common/base/failpoint.h"
 
 namespace waggle::queen {
@@ -63,11 +64,11 @@ WallMillis Retention::NewestStored() {
 
 // Retention thread.
 void Retention::Loop() {
-  const absl::Duration every = absl::FromChrono(std::min(kEvery, limit_));
+  const Duration every = std::min(kEvery, limit_);
   for (;;) {
     Sweep();
     absl::MutexLock lock(&mutex_);
-    mutex_.AwaitWithTimeout(absl::Condition(&stopping_), every);
+    AwaitFor(mutex_, absl::Condition(&stopping_), every);
     if (stopping_) return;
   }
 }
