@@ -16,6 +16,7 @@
 #include "common/process/tree.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/temp_dir.h"
 
 namespace waggle::process {
 namespace {
@@ -40,11 +41,6 @@ bool Eventually(Condition condition, Duration limit = 10s) {
     if (condition()) return true;
   }
   return condition();
-}
-
-std::string TempDirectory() {
-  std::string path = ::testing::TempDir() + "/process_test_XXXXXX";
-  return ::mkdtemp(path.data());
 }
 
 TEST(RunCaptured, KeepsOutputsApartAndGivesTheExitCode) {
@@ -84,7 +80,8 @@ TEST(RunCaptured, DeathBySignalIs128PlusIt) {
 
 TEST(RunCaptured, TheDeadlineKillsTheGroup) {
   ASSERT_TRUE(BecomeSubreaper().ok());
-  std::string file = TempDirectory() + "/pid";
+  test::TempDir temp;
+  std::string file = temp / "pid";
   auto result = Capture(Shell("trap '' INT TERM; sleep 100 & echo $! > " + file + "; wait"), {}, 300ms);
   EXPECT_EQ(result.status().code(), absl::StatusCode::kDeadlineExceeded) << result.status();
   auto pid = ReadFile(file, 100);
@@ -198,7 +195,8 @@ TEST(FindProgram, LooksWhereItIsTold) {
 
 TEST(Tree, KillsSetsidAndDoubleForkedChildren) {
   ASSERT_TRUE(BecomeSubreaper().ok());
-  std::string dir = TempDirectory();
+  test::TempDir temp;
+  const std::string& dir = temp.path();
   auto process =
       Spawn(Shell("trap '' INT TERM\n"
                   "(trap '' INT TERM; setsid sleep 100 & setsid sh -c 'sleep 100 & sleep 100' &)\n"
@@ -217,7 +215,8 @@ TEST(Tree, KillsSetsidAndDoubleForkedChildren) {
 
 TEST(Tree, SignalReachesAWholeTreeOnce) {
   ASSERT_TRUE(BecomeSubreaper().ok());
-  std::string dir = TempDirectory();
+  test::TempDir temp;
+  const std::string& dir = temp.path();
   // Each shell counts its TERMs; two of them share a group, one has its own session.
   ASSERT_TRUE(WriteFileDurably(dir + "/count",
                                "trap 'echo x >> $F' TERM; touch $F\n"

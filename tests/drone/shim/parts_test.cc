@@ -11,16 +11,12 @@
 #include "drone/shim/step_setup.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/temp_dir.h"
 
 namespace waggle::shim {
 namespace {
 
 using ::testing::HasSubstr;
-
-std::string TempDirectory() {
-  std::string path = ::testing::TempDir() + "/parts_test_XXXXXX";
-  return ::mkdtemp(path.data());
-}
 
 TEST(SpoolTest, ARetryAfterAFullDiskRepeatsTheSameBytes) {
   std::vector<std::string> tries;
@@ -88,7 +84,8 @@ TEST(LastLineTest, SurvivesAnySplit) {
 }
 
 TEST(OpenInsideTest, StaysInside) {
-  std::string dir = TempDirectory();
+  test::TempDir temp;
+  const std::string& dir = temp.path();
   ASSERT_EQ(::mkdir((dir + "/base").c_str(), 0700), 0);
   ASSERT_EQ(::mkdir((dir + "/base/sub").c_str(), 0700), 0);
   ASSERT_EQ(::mkdir((dir + "/base2").c_str(), 0700), 0);
@@ -106,7 +103,8 @@ TEST(OpenInsideTest, StaysInside) {
 }
 
 TEST(PrepareStepTest, ChoosesTheShellAndTheEnvironment) {
-  std::string dir = TempDirectory();
+  test::TempDir temp;
+  const std::string& dir = temp.path();
   Start start;
   start.base_directory = start.job_directory = dir;
   start.env = {{"PATH", "/usr/bin:/bin"}, {"A", "job"}, {"WAGGLE_ATTEMPT_KEY", "k"}};
