@@ -204,10 +204,7 @@ TEST_F(Clocks, LeasesHoldAcrossClocksThatAreADayApart) {
 // What a wrong wall clock does to certificates: an error that says so, at once, and no hang.
 TEST_F(Clocks, CertificatesOfAnotherTimeAreAClearError) {
   const RemoteQueen at = StartRemoteQueen();
-  const Outcome enrolled = Start({Binary("drone"), "enroll", "https://" + at.https, "--token",
-                                  Invite("drone", "bee"), "--data", DroneData("bee"), "--name", "bee"})
-                               .Finish();
-  ASSERT_EQ(enrolled.code, 0) << enrolled;
+  EnrolDrone(at.https, "bee");
   const Words serve = {Binary("drone"), "serve", "--data", DroneData("bee"), "--slots", "1"};
   Wall wall(temp_ / "wall");
   auto end_with = [&](std::int64_t shift, const Words& argv) {

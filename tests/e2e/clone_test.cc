@@ -22,9 +22,7 @@ class Clone : public RemoteFixture {
   }
 
   void Enrol(const std::string& data) {
-    const Outcome outcome = Start({Binary("drone"), "enroll", "https://" + at_.https, "--token",
-                                   Invite("drone", "bee"), "--data", DroneData(data), "--name", "bee"})
-                                .Finish();
+    const Outcome outcome = RemoteFixture::Enrol(at_.https, "bee", Invite("drone", "bee"), DroneData(data));
     ASSERT_EQ(outcome.code, 0) << outcome;
   }
   // Returns when it is connected, or over.

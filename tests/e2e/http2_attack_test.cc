@@ -42,12 +42,7 @@ class Attack : public RemoteFixture {
   void StartHive(Words flags = {}) {
     flags.insert(flags.end(), {"--lease", "3s"});
     at_ = StartRemoteQueen({}, flags);
-    for (const std::string name : {"healthy", "attacker"}) {
-      const Outcome outcome = Start({Binary("drone"), "enroll", "https://" + at_.https, "--token",
-                                     Invite("drone", name), "--data", DroneData(name), "--name", name})
-                                  .Finish();
-      ASSERT_EQ(outcome.code, 0) << outcome;
-    }
+    for (const char* name : {"healthy", "attacker"}) EnrolDrone(at_.https, name);
     const std::string tls = DroneData("attacker") + "/tls/";
     key_ = ReadText(tls + "drone.key");
     certificate_ = ReadText(tls + "drone.crt");

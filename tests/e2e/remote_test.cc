@@ -32,13 +32,10 @@ class RemoteDrones : public RemoteFixture {
   // At the ports she had before, if there was one.
   void StartOrRestartQueen(const Words& flags = {}) { at_ = StartRemoteQueen(at_, flags); }
   Outcome Enrol(const std::string& name, const std::string& token) {
-    return Start({Binary("drone"), "enroll", "https://" + at_.https, "--token", token, "--data",
-                  DroneData(name), "--name", name})
-        .Finish();
+    return RemoteFixture::Enrol(at_.https, name, token);
   }
   void EnrolDrone(const std::string& name, const Words& flags = {}) {
-    const Outcome outcome = Enrol(name, Invite("drone", name, flags));
-    ASSERT_EQ(outcome.code, 0) << outcome;
+    RemoteFixture::EnrolDrone(at_.https, name, flags);
   }
   // The enrolled drone's daemon, connected over TLS.
   Child& Serve(const std::string& name, const Words& flags = {}) {

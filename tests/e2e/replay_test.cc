@@ -154,10 +154,7 @@ TEST_F(Replay, OfWholeSessionsOverTheSocketChangesNothing) {
 
 TEST_F(Replay, OverTlsIsNoiseEvenWhileTheDroneWorks) {
   const RemoteQueen at = StartRemoteQueen();
-  const Outcome enrolled = Start({Binary("drone"), "enroll", "https://" + at.https, "--token",
-                                  Invite("drone", "bee"), "--data", DroneData("bee"), "--name", "bee"})
-                               .Finish();
-  ASSERT_EQ(enrolled.code, 0) << enrolled;
+  EnrolDrone(at.https, "bee");
   Recorder recorder("tcp:127.0.0.1:0", "tcp:" + at.grpc);
   // Where it is enrolled is the first line.
   const std::string file = DroneData("bee") + "/tls/enrolled";

@@ -103,11 +103,7 @@ class Silence : public RemoteFixture {
     StartDrone("spare", static_cast<int>(faults.size()), flags);
     for (Bee& bee : bees_) {
       const std::string https = host + at_.https.substr(at_.https.rfind(':'));
-      const Outcome enrolled =
-          Start({Binary("drone"), "enroll", "https://" + https, "--token", Invite("drone", bee.name),
-                 "--data", DroneData(bee.name), "--name", bee.name})
-              .Finish();
-      ASSERT_EQ(enrolled.code, 0) << enrolled;
+      EnrolDrone(https, bee.name);
       bee.net->Inside([&] {
         const Outcome route = Start({"ip", "route", "add", "default", "via", bee.net->host_ip()}).Finish();
         ASSERT_EQ(route.code, 0) << route;

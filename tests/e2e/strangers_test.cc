@@ -38,10 +38,7 @@ class Strangers : public RemoteFixture {
     files.rlim_cur = files.rlim_max;
     ::setrlimit(RLIMIT_NOFILE, &files);
     at_ = StartRemoteQueen({}, {"--lease", "3s"});
-    const Outcome outcome = Start({Binary("drone"), "enroll", "https://" + at_.https, "--token",
-                                   Invite("drone", "bee"), "--data", DroneData("bee"), "--name", "bee"})
-                                .Finish();
-    ASSERT_EQ(outcome.code, 0) << outcome;
+    EnrolDrone(at_.https, "bee");
     bee_ = std::make_unique<Child>(
         Start({Binary("drone"), "serve", "--data", DroneData("bee"), "--slots", "1"}));
     WaitForState(Submit(TestJob({"echo ran"})), "passed");

@@ -45,4 +45,16 @@ std::string RemoteFixture::Invite(const std::string& kind, const std::string& na
   return outcome.out.substr(at, outcome.out.find_first_of(" \n", at) - at);
 }
 
+Outcome RemoteFixture::Enrol(const std::string& https, const std::string& name, const std::string& token,
+                             const std::string& data) {
+  return Start({Binary("drone"), "enroll", "https://" + https, "--token", token, "--data",
+                data.empty() ? DroneData(name) : data, "--name", name})
+      .Finish();
+}
+
+void RemoteFixture::EnrolDrone(const std::string& https, const std::string& name, const Words& invite_flags) {
+  const Outcome outcome = Enrol(https, name, Invite("drone", name, invite_flags));
+  ASSERT_EQ(outcome.code, 0) << outcome;
+}
+
 }  // namespace waggle::test

@@ -21,6 +21,11 @@ class RemoteFixture : public HiveFixture {
   RemoteQueen StartRemoteQueen(const RemoteQueen& where = {}, const Words& flags = {});
   // `queen invite KIND NAME`: the token it prints. An empty name: whoever enrols chooses.
   std::string Invite(const std::string& kind, const std::string& name, const Words& flags = {});
+  // `drone enroll` with that token, into the data directory of this drone or into `data`.
+  Outcome Enrol(const std::string& https, const std::string& name, const std::string& token,
+                const std::string& data = "");
+  // The same with a new invitation; it has to work.
+  void EnrolDrone(const std::string& https, const std::string& name, const Words& invite_flags = {});
 };
 
 }  // namespace waggle::test
