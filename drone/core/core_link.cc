@@ -29,10 +29,12 @@ bool DroneCore::HasSpoken(const Attempt& a) {
 void DroneCore::OpenLink(Time now) {
   Hello hello;
   hello.highest_epoch = highest_epoch_;
+  hello.said_at = now;
   hello.info = OfferedInfo();
   offer_unsaid_ = false;
   for (auto& [epoch, a] : attempts_) {
     if (hello.attempts.size() == limits::kAttemptsInHello) break;
+    if (a.doom != Doom::kNone) continue;  // it is as good as gone: nothing more can come of it
     Held& held = hello.attempts.emplace_back(a.held);
     if (held.state == HeldState::kLost) {
       held.detail = a.lost_detail.substr(0, limits::kReasonBytes);

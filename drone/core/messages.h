@@ -65,6 +65,7 @@ struct Hello {
   Epoch highest_epoch;
   Info info;
   std::vector<Held> attempts;
+  Time said_at{};
 };
 struct Heartbeat {
   std::uint64_t nonce = 0;

@@ -143,6 +143,7 @@ Vitals ReadVitals(const std::string& data) {
 
 void ToProto(const Hello& hello, v1::Hello* out) {
   out->set_highest_epoch(hello.highest_epoch.value());
+  out->set_said_at(static_cast<std::uint64_t>(hello.said_at.time_since_epoch().count()));
   Fill(hello.info, out->mutable_info());
   for (const Held& held : hello.attempts) ToProto(held, out->add_attempts());
 }

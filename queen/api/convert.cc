@@ -125,6 +125,7 @@ void ToProto(const DroneView& view, v1::Drone* drone) {
   for (const auto& [name, version] : view.row.plugins)
     drone->add_plugins(Line(absl::StrCat(name, "@", version)));
   for (JobId job : view.jobs) drone->add_jobs(job.value());
+  for (Epoch epoch : view.forgotten) drone->add_forgotten(epoch.value());
   drone->set_connected_at(view.connected_at);
   drone->set_last_seen_at(view.row.last_seen);
   drone->set_load1(view.vitals.load1);

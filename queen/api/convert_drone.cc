@@ -119,6 +119,7 @@ absl::StatusOr<Event> ReadHello(const v1::Hello& in, ConnectionId connection, bo
   hello.host = in.host();
   hello.version = in.version();
   hello.place = in.place();
+  hello.said_at = in.said_at();
   hello.highest_epoch = Epoch(in.highest_epoch());
   if (in.has_info()) {
     ASSIGN_OR_RETURN(hello.info, ReadInfo(in.info()));
@@ -152,7 +153,8 @@ absl::StatusOr<Event> FromProto(const v1::FromDrone& in, ConnectionId connection
       const v1::Heartbeat& beat = in.heartbeat();
       const double load = std::isfinite(beat.load1()) && beat.load1() >= 0 ? beat.load1() : 0;
       return Event(event::Heartbeat{connection, beat.nonce(),
-                                    Vitals{load, beat.memory_free_kib(), beat.disk_free_kib()}});
+                                    Vitals{load, beat.memory_free_kib(), beat.disk_free_kib()},
+                                    beat.running()});
     }
     case v1::FromDrone::kAccept:
       return Event(event::Accept{connection, Epoch(in.accept().epoch()), in.accept().received_at()});

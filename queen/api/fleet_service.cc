@@ -68,6 +68,18 @@ class FleetService : public v1::Fleet::CallbackService {
     return reactor;
   }
 
+  grpc::ServerUnaryReactor* Forget(grpc::CallbackServerContext* context, const v1::ForgetRequest* request,
+                                   v1::Drone* response) override {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    if (Refused(parts_.check, *context, reactor)) return reactor;
+    parts_.core.Ask(
+        [&](RequestId id) {
+          return Event(event::ForgetAttempt{id, request->name(), Epoch(request->epoch())});
+        },
+        AnswerTo(reactor, response));
+    return reactor;
+  }
+
  private:
   static absl::Status Check(const v1::DrainRequest& request) {
     if (request.reason().size() > limits::kReasonBytes || request.by().size() > limits::kNameBytes) {

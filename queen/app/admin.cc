@@ -15,6 +15,7 @@
 #include "common/base/vocabulary.h"
 #include "common/config/key.h"
 #include "common/rpc/channel.h"
+#include "queen/app/backup.h"
 #include "queen/app/check.h"
 #include "waggle/v1/queen.grpc.pb.h"
 
@@ -139,7 +140,7 @@ void AddKind(CLI::App& app, Asked* asked) {
 
 std::vector<config::Verb> AdminVerbs() {
   auto invite = std::make_shared<Asked>(), revoke = std::make_shared<Asked>();
-  return {
+  std::vector<config::Verb> verbs = {
       {"invite",
        "Let a drone or a person on another host in: prints the line to run there",
        {"data"},
@@ -168,6 +169,9 @@ std::vector<config::Verb> AdminVerbs() {
        [revoke](const config::Settings& settings) { return Revoke(settings, *revoke); }},
       CheckVerb(),
   };
+  std::vector<config::Verb> backups = BackupVerbs();
+  for (config::Verb& verb : backups) verbs.push_back(std::move(verb));
+  return verbs;
 }
 
 }  // namespace waggle::queen

@@ -117,6 +117,7 @@ void Mailbox::Append(Effects effects) {
   MoveAll(rows.submissions, pending_.rows.submissions);
   MoveAll(rows.peers, pending_.rows.peers);
   MoveAll(rows.invitations, pending_.rows.invitations);
+  MoveAll(rows.restores, pending_.rows.restores);
   if (rows.counters) pending_.rows.counters = rows.counters;
   MoveAll(effects.after, pending_.after);
 }

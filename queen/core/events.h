@@ -95,6 +95,12 @@ struct UndrainDrone {
   RequestId request;
   std::string name;
 };
+// Of an attempt that a restored queen does not remember: its drone shall end and delete it.
+struct ForgetAttempt {
+  RequestId request;
+  std::string drone;
+  Epoch epoch;
+};
 struct Invite {
   RequestId request;
   InvitationRow invitation;  // id and created are the core's
@@ -121,7 +127,8 @@ struct Hello {
   Epoch highest_epoch;
   std::optional<DroneInfo> info;
   std::vector<HeldAttempt> attempts;
-  std::string place;  // as in Rivals
+  std::string place;          // as in Rivals
+  std::uint64_t said_at = 0;  // by the boot clock of that place; 0 = not known
 };
 struct Disconnected {
   ConnectionId connection;
@@ -134,6 +141,7 @@ struct Heartbeat {
   ConnectionId connection;
   std::uint64_t nonce = 0;
   Vitals vitals;
+  std::uint32_t running = 0;  // attempts whose processes live
 };
 struct Accept {
   ConnectionId connection;
@@ -185,10 +193,10 @@ struct Tick {};  // a wake-up that was asked for is due
 
 using Event =
     std::variant<event::SubmitJob, event::SubmitRun, event::CancelJob, event::Explain, event::ListFleet,
-                 event::DrainDrone, event::UndrainDrone, event::Invite, event::Enrol, event::Revoke,
-                 event::ListPeers, event::Hello, event::Disconnected, event::Info, event::Heartbeat,
-                 event::Accept, event::Reject, event::Status, event::ShimLost, event::Alive, event::Trespass,
-                 event::LogComplete, event::Storage, event::Tick>;
+                 event::DrainDrone, event::UndrainDrone, event::ForgetAttempt, event::Invite, event::Enrol,
+                 event::Revoke, event::ListPeers, event::Hello, event::Disconnected, event::Info,
+                 event::Heartbeat, event::Accept, event::Reject, event::Status, event::ShimLost, event::Alive,
+                 event::Trespass, event::LogComplete, event::Storage, event::Tick>;
 
 // ---- messages to a drone ----
 
@@ -265,6 +273,7 @@ struct DroneView {
   std::string intake_reason;
   WallMillis intake_until = 0;
   std::vector<JobId> jobs;
+  std::vector<Epoch> forgotten;  // it holds these, and the queen does not remember them
   std::uint32_t used = 0;
   Vitals vitals;
 };

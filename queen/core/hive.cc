@@ -7,7 +7,10 @@
 namespace waggle::queen {
 
 Hive::Hive(HiveConfig config, Snapshot snapshot, Time now)
-    : config_(config), counters_(snapshot.counters), access_(snapshot.peers, snapshot.invitations) {
+    : config_(config),
+      counters_(snapshot.counters),
+      access_(snapshot.peers, snapshot.invitations),
+      restores_(std::move(snapshot.restores)) {
   for (DroneRow& row : snapshot.drones) {
     Drone& drone = drones_[row.id];
     drone.row = std::move(row);
@@ -33,6 +36,7 @@ Hive::Hive(HiveConfig config, Snapshot snapshot, Time now)
 Effects Hive::Start(Time now, WallMillis wall) {
   now_ = now;
   wall_ = wall;
+  BeginListening();
   std::vector<JobId> waiting, running;
   for (const auto& [id, job] : jobs_) {
     (job.attempt && attempts_.contains(job.attempt) ? running : waiting).push_back(id);
@@ -102,6 +106,8 @@ void Hive::On(const event::Explain& e) {
               : absl::StrCat("assigned to ", attempt->second.row.drone_name, "; waits for its answer"));
     } else if (!storage_trouble_.empty()) {
       answer.texts.push_back(storage_trouble_);
+    } else if (listening()) {
+      answer.texts.push_back(WhyListening());
     } else {
       std::string held = branch_gate_.WhyHeld(id);
       answer.texts.push_back(held.empty() ? placement_.WhyWaiting(id) : held);
@@ -156,6 +162,7 @@ void Hive::CheckDeadlines() {
     auto found = drones_.find(id);
     if (found != drones_.end()) CheckDrain(found->second);
   }
+  CheckListening();
   while (!lease_checks_.empty() && lease_checks_.begin()->first <= now_) {
     DroneId id = lease_checks_.begin()->second;
     lease_checks_.erase(lease_checks_.begin());
@@ -174,6 +181,7 @@ void Hive::CheckDeadlines() {
 // Nobody could be heard while the queen was away; what drones said meanwhile is still in the inbox.
 void Hive::StartLeasesAnew() {
   for (auto& [id, drone] : drones_) Heard(drone);
+  if (listening()) ListenAnew();
   for (auto& [epoch, attempt] : attempts_) {
     if (!attempt.accept_by) continue;
     attempt.accept_by = now_ + config_.accept_deadline;
@@ -192,6 +200,10 @@ void Hive::Save(const DroneRow& drone) {
   effects_.rows.drones.push_back(drone);
 }
 
+void Hive::Save(const RestoreRow& restore) {
+  effects_.rows.restores.push_back(restore);
+}
+
 void Hive::Send(ConnectionId connection, ToDrone message) {
   effects_.after.push_back(effect::Send{connection, std::move(message)});
 }
@@ -199,6 +211,7 @@ void Hive::Send(ConnectionId connection, ToDrone message) {
 Effects Hive::Take() {
   if (counters_changed_) effects_.rows.counters = counters_;
   counters_changed_ = false;
+  effects_.wake_at = listen_until_;
   auto wake = [this](const auto& checks) {
     if (checks.empty()) return;
     Time at = checks.begin()->first;

@@ -69,7 +69,8 @@ class Hive {
     ConnectionId connection;  // none = not connected
     SessionId session;
     bool local = false;
-    std::string place;  // of its session
+    std::string place;          // of its session
+    std::uint64_t said_at = 0;  // of its Hello
     Rivals rivals;
     bool lost = false;           // its lease is over; it holds nothing
     bool lease_checked = false;  // has an entry in lease_checks_
@@ -82,8 +83,11 @@ class Hive {
     bool hand_back = false;            // it is over: what runs goes elsewhere
     Vitals vitals;
     std::set<Epoch> attempts;  // assigned to it, until their log is closed
-    int trespasses = 0;        // of this session
-    int refusals = 0;          // assignments refused or not answered since the last one it accepted
+    // Of a time that a restored queen does not remember (hive_restore.cc), and how many may still run.
+    std::set<Epoch> forgotten;
+    std::uint32_t forgotten_running = 0;
+    int trespasses = 0;  // of this session
+    int refusals = 0;    // assignments refused or not answered since the last one it accepted
     std::optional<Time> avoided_until;
   };
 
@@ -94,6 +98,7 @@ class Hive {
   void On(const event::ListFleet&);
   void On(const event::DrainDrone&);
   void On(const event::UndrainDrone&);
+  void On(const event::ForgetAttempt&);
   void On(const event::Invite&);
   void On(const event::Enrol&);
   void On(const event::Revoke&);
@@ -134,6 +139,9 @@ class Hive {
   // After a restart: an attempt nobody can bring to an end any more.
   void SealOrphan(Attempt& attempt);
   void FinishAttempt(Attempt& attempt, JobState state, Reason reason, std::string detail);
+  // Only a restored queen finds a seal in a log that she does not remember: the end of this attempt, and not
+  // of its job.
+  void TakeForgottenSeal(Attempt& attempt, const journal::Final& final);
   void ReleaseSlot(Attempt& attempt);
   void Forget(Epoch epoch);
   // The attempt ended because somebody closes its drone: as long as the job has some left, it does not count.
@@ -176,8 +184,7 @@ class Hive {
   Drone* FindOrAddDrone(const event::Hello& hello);
   void OpenSession(Drone& drone, const event::Hello& hello);
   static void TakeInfo(Drone& drone, const DroneInfo& info);
-  // `newest_given`: the newest epoch this queen knew of before the drone said hello.
-  Disposition Resume(Drone& drone, const HeldAttempt& held, Epoch newest_given);
+  Disposition Resume(Drone& drone, const HeldAttempt& held);
   // Why it takes no work, as the end of a sentence about it; "" if it does.
   std::string WhyClosed(const Drone& drone) const;
   void UpdatePlacement(Drone& drone);
@@ -208,6 +215,20 @@ class Hive {
   // again. True: now, or once more.
   bool WatchRivals(Drone& drone, const event::Hello& hello);
 
+  // hive_restore.cc
+  void BeginListening();  // at the start, when a backup was restored
+  void SettleDeploys();   // which the backup holds unfinished: they may have run since
+  void ListenAnew();
+  void CheckListening();
+  bool listening() const { return listen_until_.has_value(); }
+  std::string WhyListening() const;
+  std::uint64_t ByTheClock() const;
+  // A drone has seen this epoch: it is not given again.
+  void Learn(Epoch highest);
+  // Given in a time that is not remembered, as far as anybody can tell.
+  bool IsForgotten(Epoch epoch) const;
+  void NoteForgotten(Drone& drone, const HeldAttempt& held);
+
   // hive_access.cc
   void CutOff(Drone& drone);  // revoked: nothing more comes of it
   // PermissionDenied: it comes from another host and may not.
@@ -219,6 +240,7 @@ class Hive {
   void Save(const JobRow& job);  // and tells watchers
   void Save(const AttemptRow& attempt);
   void Save(const DroneRow& drone);
+  void Save(const RestoreRow& restore);
   void Send(ConnectionId connection, ToDrone message);
   Effects Take();
 
@@ -236,7 +258,10 @@ class Hive {
   Access access_;
   BranchGate branch_gate_;  // of unfinished jobs; those it holds are not known to placement_
   Placement placement_;
-  std::string storage_trouble_;  // "": there is space; else nothing new is taken, nothing is placed
+  std::vector<RestoreRow> restores_;
+  std::optional<Time> listen_until_;  // the last of restores_ is open until then
+  std::uint64_t highest_heard_ = 0;   // by what drones said meanwhile
+  std::string storage_trouble_;       // "": there is space; else nothing new is taken, nothing is placed
   // When something may be due. Lazy: an entry is checked when it comes up and put back if its time moved.
   std::set<std::pair<Time, DroneId>> lease_checks_;
   std::set<std::pair<Time, Epoch>> attempt_checks_;

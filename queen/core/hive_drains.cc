@@ -32,6 +32,8 @@ DroneView Hive::ViewOf(const Drone& drone) const {
     view.intake = drone.intake;
     view.intake_reason = drone.intake_reason;
     view.intake_until = drone.intake_until;
+    view.forgotten.assign(drone.forgotten.begin(), drone.forgotten.end());
+    view.used = drone.forgotten_running;
   }
   view.vitals = drone.vitals;
   for (Epoch epoch : drone.attempts) {

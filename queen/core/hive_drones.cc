@@ -7,11 +7,7 @@
 #include "queen/core/verdict.h"
 
 namespace waggle::queen {
-namespace {
-
-constexpr std::uint64_t kHighestLearnt = std::uint64_t{1} << 61;
-
-}  // namespace
+namespace {}  // namespace
 
 Hive::Drone* Hive::ByConnection(ConnectionId connection) {
   auto found = by_connection_.find(connection);
@@ -23,6 +19,7 @@ Hive::Attempt* Hive::Held(Drone& drone, Epoch epoch) {
   if (found != attempts_.end() && found->second.session == drone.session && !found->second.seal) {
     return &found->second;
   }
+  if (drone.forgotten.contains(epoch)) return nullptr;  // it was asked to keep it
   Send(drone.connection, to_drone::Fenced{epoch});
   CountTrespass(drone, epoch);
   return nullptr;
@@ -149,8 +146,11 @@ void Hive::OpenSession(Drone& drone, const event::Hello& e) {
   drone.connection = e.connection;
   drone.local = e.local;
   drone.place = e.place;
+  drone.said_at = e.said_at;
   drone.lost = false;
   drone.trespasses = 0;
+  drone.forgotten.clear();
+  drone.forgotten_running = 0;
   drone.avoided_until.reset();
   drone.connected_at = wall_;
   drone.row.host = e.host;
@@ -167,12 +167,13 @@ void Hive::On(const event::Hello& e) {
   Drone* found = FindOrAddDrone(e);
   if (found == nullptr) return;
   Drone& drone = *found;
-  const Epoch newest_given(counters_.epoch);
-  // A restored queen learns what is used up. Within a bound: what is given afterwards must stay below what
-  // any Hello may hold (2^62), or one lie would shut out every drone.
-  if (!planted::Is(planted::kEpochNotLearnt)) {
-    counters_.epoch = std::max(counters_.epoch, std::min(e.highest_epoch.value(), kHighestLearnt));
+  if (drone.session && !e.place.empty() && e.place == drone.place && e.said_at < drone.said_at) {
+    effects_.after.push_back(effect::Close{
+        e.connection,
+        absl::UnavailableError("this greeting was overtaken by a newer one of the same daemon")});
+    return;
   }
+  Learn(e.highest_epoch);
   OpenSession(drone, e);
 
   to_drone::Welcome welcome{drone.session, {}, {}};
@@ -181,7 +182,7 @@ void Hive::On(const event::Hello& e) {
   std::vector<HeldAttempt> live;
   for (const HeldAttempt& held : e.attempts) {
     listed.insert(held.epoch);
-    Disposition disposition = Resume(drone, held, newest_given);
+    Disposition disposition = Resume(drone, held);
     bool goes_on = disposition.action == Action::kContinue || disposition.action == Action::kSendFinal;
     if (goes_on) live.push_back(held);
     welcome.attempts.push_back(disposition);
@@ -201,7 +202,7 @@ void Hive::On(const event::Hello& e) {
   UpdatePlacement(drone);
 }
 
-Disposition Hive::Resume(Drone& drone, const HeldAttempt& held, Epoch newest_given) {
+Disposition Hive::Resume(Drone& drone, const HeldAttempt& held) {
   Disposition disposition;
   disposition.epoch = held.epoch;
   auto found = attempts_.find(held.epoch);
@@ -213,15 +214,15 @@ Disposition Hive::Resume(Drone& drone, const HeldAttempt& held, Epoch newest_giv
   bool live = found != attempts_.end() && found->second.row.drone == drone.row.id &&
               (!found->second.seal || (over && found->second.seal->at_least > 0));
   const bool mine = sealing && found->second.row.drone == drone.row.id;
-  if (mine && !live && !found->second.late && found->second.seal->reason == Reason::kUnknown) {
-    found->second.kept = true;  // its verdict is on its way
+  if (mine && !live && (found->second.late || found->second.seal->reason == Reason::kUnknown)) {
+    found->second.kept = true;  // its verdict, or the truth behind it, is on its way
     disposition.action = Action::kUnknown;
     return disposition;
   }
   if (!live) {
-    disposition.action = held.epoch > newest_given ? Action::kUnknown
-                         : over                    ? Action::kForget
-                                                   : Action::kFenced;
+    const bool forgotten = IsForgotten(held.epoch);
+    if (forgotten) NoteForgotten(drone, held);
+    disposition.action = forgotten ? Action::kUnknown : over ? Action::kForget : Action::kFenced;
     return disposition;
   }
   Attempt& attempt = found->second;
@@ -252,7 +253,7 @@ std::string Hive::WhyClosed(const Drone& drone) const {
 }
 
 void Hive::UpdatePlacement(Drone& drone) {
-  std::uint32_t used = 0;
+  std::uint32_t used = drone.forgotten_running;
   for (Epoch epoch : drone.attempts) used += attempts_.at(epoch).holds_slot ? 1 : 0;
   placement_.SetDrone(drone.row.id,
                       DroneFacts{drone.row.name, drone.row.speed, drone.row.capacity, used, drone.local,
@@ -284,6 +285,10 @@ void Hive::On(const event::Heartbeat& e) {
   if (drone == nullptr) return;
   Heard(*drone);
   drone->vitals = e.vitals;
+  if (e.running < drone->forgotten_running) {  // of what it brought, no more than that can be left
+    drone->forgotten_running = e.running;
+    UpdatePlacement(*drone);
+  }
   drone->row.last_seen = wall_;  // stored with the next change; listing shows it at once
   Send(e.connection, to_drone::HeartbeatAck{e.nonce});
 }

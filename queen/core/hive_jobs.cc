@@ -23,6 +23,8 @@ bool IsInfrastructure(Reason reason) {
          reason == Reason::kHandedBack;
 }
 
+constexpr std::int32_t kUnknownCode = 504;  // of a deploy
+
 // Its deploy phase may have begun.
 bool MustNotRepeat(const AttemptRow& attempt) {
   return attempt.granted && !planted::Is(planted::kDeployRepeated);
@@ -111,7 +113,7 @@ void Hive::Enqueue(JobRow& job) {
 }
 
 void Hive::PlaceJobs() {
-  if (!storage_trouble_.empty()) return;  // each attempt wants a log
+  if (!storage_trouble_.empty() || listening()) return;  // each attempt wants a log, and a new epoch
   while (std::optional<std::pair<JobId, DroneId>> next = placement_.Next()) Assign(next->first, next->second);
 }
 
@@ -168,7 +170,7 @@ void Hive::GiveUp(Attempt& attempt, Reason reason, std::string detail, std::uint
     detail = absl::StrCat("canceled by ", job.canceled_by, "; ", detail);
   } else if (MustNotRepeat(attempt.row) && IsInfrastructure(reason)) {
     reason = Reason::kUnknown;
-    if (attempt.row.deploy_code == -1) attempt.row.deploy_code = 504;
+    if (attempt.row.deploy_code == -1) attempt.row.deploy_code = kUnknownCode;
     detail = absl::StrCat(detail, "; its deploy may have begun, so it is not repeated");
   }
   attempt.row.detail = detail;
@@ -292,6 +294,7 @@ void Hive::On(const event::LogComplete& e) {
   attempt.row.failed_step = FailedStepOf(e.final);
   attempt.row.receipt = ReceiptOf(e.final);
   auto job_at = jobs_.find(attempt.row.job);
+  if (job_at != jobs_.end() && job_at->second.attempt == e.epoch) TakeForgottenSeal(attempt, e.final);
   bool current = job_at != jobs_.end() &&
                  (job_at->second.attempt == e.epoch || planted::Is(planted::kOldAttemptDecides));
   if (current) {
@@ -304,8 +307,10 @@ void Hive::On(const event::LogComplete& e) {
       reason = Reason::kLogIncomplete;
       detail = e.problem;
     }
+    const bool unknown = MustNotRepeat(attempt.row) && IsInfrastructure(reason);  // as TakeForgottenSeal()
+    if (unknown) reason = Reason::kUnknown;
     attempt.row.test_code = job.test_code = e.final.test_code;
-    attempt.row.deploy_code = job.deploy_code = e.final.deploy_code;
+    attempt.row.deploy_code = job.deploy_code = unknown ? kUnknownCode : e.final.deploy_code;
     job.failed_code = e.final.failed_code;
     job.failed_step = attempt.row.failed_step;
     job.receipt = attempt.row.receipt;
@@ -320,8 +325,22 @@ void Hive::On(const event::LogComplete& e) {
   } else {
     SayVerdict(attempt);
   }
+  const Seq sealed_behind = LastBeforeSeal(attempt.row);
   Save(attempt.row);
   Forget(e.epoch);
+  if (!restores_.empty() && awaited_.contains(e.epoch)) {
+    // A late log may be there that the backup does not know: it goes on behind what was acknowledged.
+    effects_.after.push_back(effect::OpenLog{e.epoch, SessionId(), sealed_behind});
+  }
+}
+
+void Hive::TakeForgottenSeal(Attempt& attempt, const journal::Final& final) {
+  if (attempt.seal || IsTerminal(attempt.row.state)) return;
+  JobRow& job = jobs_.at(attempt.row.job);
+  if (!MayRetry(job, attempt, final.reason)) return;
+  Excuse(job, final.reason);
+  FinishAttempt(attempt, JobState::kErrored, final.reason, Presentable(final.detail, limits::kReasonBytes));
+  Enqueue(job);
 }
 
 void Hive::Forget(Epoch epoch) {

@@ -130,7 +130,7 @@ void Hive::TakeTruth(const event::LogComplete& e) {
   Save(job);
   awaited_.erase(at);
   auto held = attempts_.find(e.epoch);
-  if (held != attempts_.end()) SayVerdict(held->second);
+  if (held != attempts_.end() && !SayVerdict(held->second) && held->second.kept) AskAgain(held->second);
   ForgetLate(e.epoch);
 }
 

@@ -144,6 +144,14 @@ struct SubmissionRow {
   WallMillis created = 0;
 };
 
+// A time that this database does not remember, because a backup of before was restored: epochs of it are
+// known to drones, and never given again.
+struct RestoreRow {
+  Epoch first;         // the lowest epoch that may have been given in it
+  Epoch last;          // the highest; none = drones are still listened to, and nothing is given
+  bool begun = false;  // a queen has started on it
+};
+
 // Numbers that only ever grow; persisted with the rows that used them.
 struct Counters {
   std::uint64_t job = 0, run = 0, drone = 0, epoch = 0, session = 0, peer = 0;
@@ -163,6 +171,7 @@ struct Snapshot {
   std::vector<PeerRow> peers;
   std::vector<InvitationRow> invitations;
   std::vector<Awaited> awaited;
+  std::vector<RestoreRow> restores;
 };
 
 // The rows of one batch of core steps: all of it is stored, or nothing.
@@ -179,10 +188,11 @@ struct WriteBatch {
   std::vector<InvitationRow> invitations;  // by id
   std::vector<Document> documents;
   std::vector<SubmissionRow> submissions;  // each key is new
+  std::vector<RestoreRow> restores;        // by first
   std::optional<Counters> counters;
   bool empty() const {
     return jobs.empty() && attempts.empty() && drones.empty() && runs.empty() && documents.empty() &&
-           peers.empty() && invitations.empty() && submissions.empty() && !counters;
+           peers.empty() && invitations.empty() && submissions.empty() && restores.empty() && !counters;
   }
 };
 

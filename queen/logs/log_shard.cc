@@ -174,6 +174,8 @@ absl::Status LogShard::RecoverLog(Epoch epoch) {
 }
 
 void LogShard::OpenLog(Epoch epoch, SessionId session, std::optional<Seq> late) {
+  const bool only_read = late && !session;
+  if (only_read && !FileExists(LateAt(epoch).Segment(0))) return;
   absl::StatusOr<std::shared_ptr<OpenedLog>> log = late ? OpenLate(epoch, *late) : Open(epoch);
   if (absl::IsResourceExhausted(log.status())) {
     unopened_[epoch].session = session;
@@ -181,7 +183,10 @@ void LogShard::OpenLog(Epoch epoch, SessionId session, std::optional<Seq> late) 
     return callbacks_->starved(log.status());
   }
   if (!log.ok()) return callbacks_->failed(log.status());
+  auto waiting = unopened_.find(epoch);
+  if (waiting != unopened_.end()) waiting->second.session = SessionId();  // an older one; its seal may stay
   (*log)->session = session;
+  if (only_read && (*log)->final) callbacks_->complete(Completion(**log));
 }
 
 void LogShard::CloseLog(Epoch epoch) {

@@ -74,6 +74,9 @@ class LogShard {
   void RunSync();
 
   // Requests, run on the append thread.
+  // A late log for no session is only read: completed if its end is there, and not made if it is not.
+  // Requests, run on the append thread.
+  // A late log for no session is only read: completed if its end is there, and not made if it is not.
   void OpenLog(Epoch epoch, SessionId session, std::optional<Seq> late = std::nullopt);
   void Append(SessionId session, Epoch epoch, std::string_view records);
   void Seal(const effect::SealLog& seal);

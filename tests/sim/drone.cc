@@ -56,6 +56,7 @@ void DroneHost::Later(Nanos delay, std::function<void()> what) {
 void DroneHost::StartDaemon() {
   if (core_ != nullptr || unplugged_) return;
   world_.Note(20, name_, " daemon starts");
+  peer_.place = absl::StrCat(host_, " since boot ", boot_);
   ++life_;
   dying_ = draining_ = false;
   drone::Info info{1.0, world_.plan.slots[number_], {}};

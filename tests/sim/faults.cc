@@ -1,4 +1,6 @@
 // What can go wrong. A new fault: a name in plan.h and a case here.
+#include <algorithm>
+
 #include "tests/sim/simulation.h"
 
 namespace waggle::sim {
@@ -112,11 +114,23 @@ void Simulation::StrikeQueen(const Fault& fault) {
       queen_.FlipLogBit();
       if (fault.chance % 2) queen_.Kill(fault.chance / 2 % 12, fault.length);
       return;
+    case FaultKind::db_restore:
+      return RestoreBackup(fault);
     case FaultKind::person_revoke:
       return RevokeDrone(fault);
     default:
       return queen_.StepWall(static_cast<Nanos>(fault.chance % static_cast<std::uint64_t>(2 * day)) - day);
   }
+}
+
+// Somebody makes a backup now, and later finds a reason to go back to it.
+void Simulation::RestoreBackup(const Fault& fault) {
+  const Nanos at = std::min(world_.now() + fault.length, plan_.chaos_end - kMilli);
+  world_.At(at, [this, backup = store_, down = static_cast<Nanos>(fault.chance % (10 * kSecond))] {
+    world_.Sometimes(Rare::backup_restored);
+    queen_.Restore(backup, down);
+    EnrolForgotten();
+  });
 }
 
 void Simulation::Heal() {
@@ -128,6 +142,7 @@ void Simulation::Heal() {
     UndrainDrone(drone->name());
   }
   CancelEndless();
+  TidyFleet();
 }
 
 }  // namespace waggle::sim

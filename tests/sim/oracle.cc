@@ -44,8 +44,7 @@ void Oracle::CommandStarted(Epoch epoch, JobId job, Phase phase) {
     world_.Fail("I7", absl::StrCat("job ", job.value(), " deployed in attempt ", at->second.value(),
                                    " and again in ", epoch.value()));
   }
-  auto row = store_.attempts.find(epoch);
-  if (row == store_.attempts.end() || !row->second.granted) {
+  if (!granted_.contains(epoch)) {
     world_.Fail("I7", absl::StrCat("attempt ", epoch.value(), " deploys without a stored grant"));
   }
 }
@@ -64,9 +63,9 @@ void Oracle::RecordsSpooled(Epoch epoch, std::string_view records) {
 
 void Oracle::AttemptDeleted(Epoch epoch, bool wanted) {
   auto row = store_.attempts.find(epoch);
-  const bool awaited = row != store_.attempts.end() && row->second.late_awaited;
-  const bool over = given_up_.contains(epoch) || (row != store_.attempts.end() &&
-                                                  (IsTerminal(row->second.state) || row->second.log_closed));
+  const bool awaited =
+      row != store_.attempts.end() && row->second.late_awaited && !told_late_.contains(epoch);
+  const bool over = given_up_.contains(epoch) || ended_.contains(epoch);
   if (wanted && awaited) {
     world_.Fail("I16", absl::StrCat("attempt ", epoch.value(), " was deleted while its truth is waited for"));
   }
@@ -203,6 +202,21 @@ bool Oracle::IsRevoked(const Peer& peer) const {
 void Oracle::Heard(const Peer& peer) {
   if (!revoked_.contains(peer.identity)) return;
   world_.Fail("I17", absl::StrCat(peer.name, " is revoked, and is heard or welcome"));
+}
+
+bool Oracle::IsKnown(const Peer& peer) const {
+  return std::any_of(store_.peers.begin(), store_.peers.end(), [&](const auto& row) {
+    return row.second.key == peer.identity && row.second.revoked == 0;
+  });
+}
+
+void Oracle::BackupRestored() {
+  std::erase_if(accepted_, [this](JobId job) { return !store_.jobs.contains(job); });
+  std::erase_if(revoked_, [this](const std::string& key) { return !IsRevoked({.identity = key}); });
+  std::erase_if(drained_, [this](const std::string& name) {
+    return std::none_of(store_.drones.begin(), store_.drones.end(),
+                        [&](const auto& row) { return row.second.name == name && row.second.drained != 0; });
+  });
 }
 
 void Oracle::QueenLostPower() {

@@ -40,6 +40,7 @@ class Oracle {
   void LogTaken(SessionId by, Epoch epoch);  // records of this session were taken
   void SealAsked(Epoch epoch) { given_up_.insert(epoch); }
   void QueenLostPower();
+  void BackupRestored();                     // the rows are those of an earlier time
   void LogFlipped(const std::string& path);  // a bit of this file on the queen's disk
   // The lease of a drone is over, says the queen. `silence`: on her clock, since she heard of it; `late`: she
   // was stepped so much later than she asked for.
@@ -48,10 +49,14 @@ class Oracle {
   // ---- what drones and people do ----
   void RevokeAnswered(const std::string& key) { revoked_.insert(key); }
   bool IsRevoked(const Peer& peer) const;  // as it is stored
+  bool IsKnown(const Peer& peer) const;    // and may come
   void Heard(const Peer& peer);            // something it says counts, or it is welcome
   void AttemptDeleted(Epoch epoch, bool wanted);
   void DrainAnswered(const std::string& drone) { drained_.insert(drone); }
   void UndrainAsked(const std::string& drone) { drained_.erase(drone); }
+  void EndAsked(Epoch epoch) {
+    given_up_.insert(epoch);
+  }  // of an attempt that a restored queen does not remember
   void Answered(JobId job) { accepted_.insert(job); }
   const std::set<JobId>& accepted() const { return accepted_; }
 
@@ -110,6 +115,10 @@ class Oracle {
   std::set<std::string> revoked_;  // keys
   std::set<std::string> drained_;  // by a person who was told so
   std::vector<JobId> assigned_;    // by the batch that is committed
+  // What was stored once, also when a restored queen does not remember it.
+  Epoch highest_;
+  std::set<Epoch> granted_, ended_, told_late_;
+  std::set<JobId> canceled_;
 };
 
 }  // namespace waggle::sim

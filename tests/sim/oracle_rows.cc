@@ -6,9 +6,8 @@
 namespace waggle::sim {
 
 void Oracle::CheckNewAttempt(const queen::AttemptRow& row) {
-  if (!store_.attempts.empty() && row.epoch <= store_.attempts.rbegin()->first) {
-    world_.Fail("I9", absl::StrCat("epoch ", row.epoch.value(), " was given after ",
-                                   store_.attempts.rbegin()->first.value()));
+  if (row.epoch <= highest_) {
+    world_.Fail("I9", absl::StrCat("epoch ", row.epoch.value(), " was given after ", highest_.value()));
   }
   auto drone = store_.drones.find(row.drone);
   const bool revoked = drone != store_.drones.end() && IsRevoked({.identity = drone->second.identity});
@@ -57,6 +56,15 @@ void Oracle::BeforeCommit(const queen::WriteBatch& rows) {
 
 void Oracle::AfterCommit(const queen::WriteBatch& rows) {
   for (JobId job : std::exchange(assigned_, {})) CheckBranch(job);
+  for (const queen::JobRow& row : rows.jobs) {
+    if (row.cancel_requested) canceled_.insert(row.id);
+  }
+  for (const queen::AttemptRow& row : rows.attempts) {
+    highest_ = std::max(highest_, row.epoch);
+    if (row.granted) granted_.insert(row.epoch);
+    if (row.late.known()) told_late_.insert(row.epoch);
+    if (IsTerminal(row.state) || row.log_closed) ended_.insert(row.epoch);
+  }
   std::set<JobId> seen;
   for (const queen::JobRow& row : rows.jobs) {
     if (IsTerminal(row.state) && !row.late.known() && seen.insert(row.id).second) CheckVerdict(row);
@@ -76,9 +84,12 @@ void Oracle::CheckVerdict(const queen::JobRow& row) {
                                         std::string(Name(row.reason)), ") by attempt ", row.attempt.value(),
                                         ": ", absl::string_view(how.data(), how.size())));
   };
-  if (row.state == JobState::kCanceled && !row.cancel_requested) return wrong("I1", "nobody canceled it");
+  if (row.state == JobState::kCanceled && !canceled_.contains(row.id))
+    return wrong("I1", "nobody canceled it");
   if (!row.attempt) {
-    if (row.state != JobState::kCanceled) wrong("I3", "no attempt said so");
+    const bool settled = row.reason == Reason::kUnknown && !store_.restores.empty();
+    if (settled) world_.Sometimes(Rare::deploy_settled);
+    if (row.state != JobState::kCanceled && !settled) wrong("I3", "no attempt said so");
     return;
   }
   for (auto it = store_.attempts.rbegin(); it != store_.attempts.rend(); ++it) {

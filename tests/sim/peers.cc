@@ -62,7 +62,16 @@ void Simulation::Enrol(std::size_t drone, const std::string& token) {
       [this, drone, token, key](const queen::AnswerValue* answer) {
         if (NotTaken(answer)) return world_.After(kAskAgain, [this, drone, token] { Enrol(drone, token); });
         if (std::holds_alternative<queen::PeerRow>(*answer)) drones_[drone]->Enrolled(key);
+        EnrolForgotten();  // the invitation may have been forgotten, too
       });
+}
+
+void Simulation::EnrolForgotten() {
+  if (store_.restores.empty()) return;
+  for (const auto& drone : drones_) {
+    if (!drone->peer().local && !oracle_.IsKnown(drone->peer()))
+      Revoke(drone->number(), kAskAgain, /*again=*/true);
+  }
 }
 
 }  // namespace waggle::sim

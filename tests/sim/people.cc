@@ -130,11 +130,12 @@ void Simulation::Submitted(std::size_t index, JobId job) {
   oracle_.Answered(job);
   auto before = jobs_.find(index);
   if (before != jobs_.end() && index + 1 < plan_.jobs.size()) {
-    if (before->second != job) {
+    const bool forgotten = !store_.jobs.contains(before->second);  // by a restored queen
+    if (before->second != job && !forgotten) {
       world_.Fail("I10", absl::StrCat("job plan ", index, " was submitted with one key and is job ",
                                       before->second.value(), " and job ", job.value()));
     }
-    return;
+    if (!forgotten) return;
   }
   jobs_[index] = job;
   plans_[job] = index;
@@ -198,6 +199,27 @@ void Simulation::CancelEndless() {
     if (!probe && IsEndless(plan_.jobs[index])) Cancel(id, false);
   }
   world_.After(20 * kSecond, [this] { CancelEndless(); });
+}
+
+void Simulation::TidyFleet() {
+  queen_.Ask([](queen::RequestId id) { return queen::event::ListFleet{id}; },
+             [this](const queen::AnswerValue* answer) {
+               const auto* fleet = answer == nullptr ? nullptr : std::get_if<queen::FleetView>(answer);
+               if (fleet == nullptr) return;
+               for (const queen::DroneView& drone : fleet->drones) {
+                 if (drone.row.drained != 0) UndrainDrone(drone.row.name);  // quarantined: the clone is gone
+                 for (Epoch epoch : drone.forgotten) {
+                   world_.Sometimes(Rare::attempt_forgotten);
+                   oracle_.EndAsked(epoch);
+                   queen_.Ask(
+                       [&](queen::RequestId id) {
+                         return queen::event::ForgetAttempt{id, drone.row.name, epoch};
+                       },
+                       [](const queen::AnswerValue*) {});
+                 }
+               }
+             });
+  world_.After(20 * kSecond, [this] { TidyFleet(); });
 }
 
 void Simulation::Watch(std::size_t index) {

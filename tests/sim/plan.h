@@ -18,7 +18,7 @@ namespace waggle::sim {
   X(daemon_kill) X(daemon_detach) X(daemon_drain) X(daemon_stop) X(owner_pause) X(owner_resize) X(daemon_pause) X(host_suspend) X(host_reboot) \
   X(shim_kill) X(shim_socket_cut) X(spool_full) X(spool_bit_flip) X(cloned_key) X(cert_expiry) X(drone_wall_step) X(queen_kill) X(queen_power_loss) \
   X(queen_pause) X(queen_disk_full) X(queen_sync_error) X(queen_slow_disk) X(queen_wall_step) \
-  X(queen_bit_flip) X(person_drain) X(person_revoke) X(both_restart)
+  X(queen_bit_flip) X(db_restore) X(person_drain) X(person_revoke) X(both_restart)
 // clang-format on
 
 enum class FaultKind : std::uint8_t {

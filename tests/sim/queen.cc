@@ -112,6 +112,7 @@ void QueenHost::Append(queen::Effects effects) {
   MoveAll(rows.submissions, pending_.rows.submissions);
   MoveAll(rows.peers, pending_.rows.peers);
   MoveAll(rows.invitations, pending_.rows.invitations);
+  MoveAll(rows.restores, pending_.rows.restores);
   if (rows.counters) pending_.rows.counters = rows.counters;
   MoveAll(effects.after, pending_.after);
 }
@@ -153,12 +154,15 @@ void QueenHost::CheckSteps(const queen::Event& event, const queen::Effects& effe
     if (IsTerminal(row.state) || row.detail.empty()) continue;
     if (absl::StrContains(row.detail, "did not answer")) world_.Sometimes(Rare::assignment_unanswered);
   }
+  // Of a loss that is over a restored queen reads in a log.
+  const bool read = std::holds_alternative<queen::event::LogComplete>(event);
   std::optional<std::size_t> lost;
   for (const queen::AttemptRow& row : effects.rows.attempts) {
     const bool revoked = absl::StrContains(row.detail, "an administrator revoked it");
     if (!absl::StrContains(row.detail, " was lost, ") || revoked) continue;
     auto before = store_.attempts.find(row.epoch);
-    if (before != store_.attempts.end() && before->second.detail == row.detail) continue;
+    const bool said = !losses_.insert({row.epoch, row.detail}).second;
+    if (read || said || (before != store_.attempts.end() && before->second.detail == row.detail)) continue;
     std::size_t number = 0;
     if (absl::SimpleAtoi(row.drone_name.substr(1), &number)) lost = number;
   }
@@ -267,6 +271,7 @@ void QueenHost::Gone(Nanos down, bool commit_kept) {
   bulk_.clear();
   sessions_.clear();
   heard_.clear();
+  losses_.clear();
   for (auto& [id, stream] : streams_) stream.connection->Die(Side::kQueen);
   streams_.clear();
   for (auto& [id, done] : unanswered) done(nullptr);
@@ -292,6 +297,19 @@ void QueenHost::LosePower(Nanos down) {
   world_.disk.LosePower("/q", random_);
   clock_.Boot();
   oracle_.QueenLostPower();
+}
+
+// As `queen restore`: logs stay. Numbers of jobs are always known, so that none is used twice here.
+void QueenHost::Restore(const queen::ShadowStore& backup, Nanos down) {
+  world_.Note(16, "a backup is restored");
+  Gone(down, random_.OneIn(2));
+  queen::Counters known = store_.counters;
+  // Nobody could know better than a clock that was set back, and it may be set back here.
+  const bool readable = restored_before_ || random_.OneIn(2);
+  if (!readable) known.epoch = known.session = 0;
+  restored_before_ = true;
+  store_.Restore(backup, known);
+  oracle_.BackupRestored();
 }
 
 void QueenHost::Pause(Nanos length) {

@@ -45,6 +45,7 @@ class QueenHost {
   // ---- faults ----
   void Kill(std::uint64_t after_effects, Nanos down);
   void LosePower(Nanos down);
+  void Restore(const queen::ShadowStore& backup, Nanos down);
   void Pause(Nanos length);
   void SlowDisk(Nanos until) { slow_until_ = until; }
   void SetDiskFull(bool full);
@@ -110,6 +111,7 @@ class QueenHost {
   std::optional<std::uint64_t> kill_after_;
   Nanos slow_until_ = 0;
   std::uint64_t lives_ = 0;
+  bool restored_before_ = false;
 
   std::deque<queen::Event> inbox_;
   bool step_planned_ = false, logs_planned_ = false, sync_planned_ = false;
@@ -126,8 +128,9 @@ class QueenHost {
   std::map<SessionId, std::uint64_t> bulk_;         // the stream of a session
   std::map<SessionId, const DroneHost*> sessions_;  // open ones
   std::map<std::uint64_t, drone::event::ControlLost::Why> why_closed_;
-  std::set<Epoch> canceled_, granted_, awaited_;  // said or asked before, by this queen or the one before
-  std::map<std::size_t, Time> heard_;             // of each drone, last
+  std::set<Epoch> canceled_, granted_, awaited_;    // said or asked before, by this queen or the one before
+  std::map<std::size_t, Time> heard_;               // of each drone, last
+  std::set<std::pair<Epoch, std::string>> losses_;  // that were decided, by attempt and detail
 };
 
 }  // namespace waggle::sim

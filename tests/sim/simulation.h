@@ -49,6 +49,7 @@ class Simulation {
   void DrainDrone(const Fault& fault);  // and later undrains it
   void UndrainDrone(const std::string& name);
   void CancelEndless();
+  void TidyFleet();  // ends what a restored queen does not remember, undrains what she quarantined
   void Watch(std::size_t index);
   void Look(JobId job, View& view);
 
@@ -58,6 +59,7 @@ class Simulation {
   void Revoke(std::size_t drone, Nanos length, bool again);
   void Invite(std::size_t drone);
   void Enrol(std::size_t drone, const std::string& token);
+  void EnrolForgotten();  // whom a restored queen does not know
 
   // faults.cc
   void Strike(const Fault& fault);
@@ -65,6 +67,7 @@ class Simulation {
   void StrikeDrone(const Fault& fault, DroneHost& drone);
   void CloneKey(const Fault& fault, DroneHost& drone);
   void StrikeQueen(const Fault& fault);
+  void RestoreBackup(const Fault& fault);
   void Heal();
 
   const Plan plan_;

@@ -37,13 +37,15 @@ struct Up {
   queen::Event operator()(const drone::Hello& m) const {
     queen::event::Hello hello{connection, peer.identity, peer.name, "host of " + peer.name, "1", peer.local};
     hello.highest_epoch = m.highest_epoch;
+    hello.place = peer.place;
+    hello.said_at = static_cast<std::uint64_t>(m.said_at.time_since_epoch().count());
     hello.info = ToQueen(m.info);
     for (const drone::Held& held : m.attempts) hello.attempts.push_back(ToQueen(held));
     return hello;
   }
   queen::Event operator()(const drone::Info& m) const { return queen::event::Info{connection, ToQueen(m)}; }
   queen::Event operator()(const drone::Heartbeat& m) const {
-    return queen::event::Heartbeat{connection, m.nonce, {}};
+    return queen::event::Heartbeat{connection, m.nonce, {}, m.running};
   }
   queen::Event operator()(const drone::Accept& m) const {
     return queen::event::Accept{connection, m.epoch, m.received};

@@ -12,6 +12,7 @@ namespace waggle::sim {
 struct Peer {
   std::string name, identity;
   bool local = true;  // came over the queen's own socket
+  std::string place;  // as in Hello.place
 };
 
 queen::Event ToQueen(const drone::ControlUp& message, queen::ConnectionId connection, const Peer& peer);

@@ -35,7 +35,8 @@ namespace waggle::sim {
   X(held_for_branch) X(lease_over_on_drone) \
   X(submission_repeated) X(submission_found_stored) \
   X(clone_deposed) X(revoked) X(log_bit_flipped) X(log_incomplete) X(spool_damaged) \
-  X(late_truth) X(late_shim_lost) X(late_drone_gone)
+  X(late_truth) X(late_shim_lost) X(late_drone_gone) \
+  X(backup_restored) X(deploy_settled) X(attempt_forgotten)
 // clang-format on
 
 enum class Rare : std::uint8_t {

@@ -1,5 +1,6 @@
 #include "tests/support/shadow_store.h"
 
+#include <algorithm>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -83,12 +84,28 @@ void ShadowStore::Apply(const WriteBatch& batch) {
           row.id.value());
     invitations[row.id] = row;
   }
+  for (const RestoreRow& row : batch.restores) {
+    auto before = restores.find(row.first);
+    Check(before == restores.end() || !before->second.last, "a restore that was over is written again",
+          row.first.value());
+    restores[row.first] = row;
+  }
   for (const WriteBatch::Document& document : batch.documents) documents[document.job] = document.bytes;
   for (const SubmissionRow& row : batch.submissions) {
     if (!submissions.emplace(row.key, row).second) {
       problem_(absl::StrCat("a key was stored twice: ", row.key));
     }
   }
+}
+
+void ShadowStore::Restore(const ShadowStore& backup, const Counters& known) {
+  *this = backup;
+  const Epoch first(counters.epoch + 1);
+  restores[first] = {.first = first};
+  counters.job = std::max(counters.job, known.job);
+  counters.run = std::max(counters.run, known.run);
+  counters.epoch = std::max(counters.epoch, known.epoch);
+  counters.session = std::max(counters.session, known.session);
 }
 
 Snapshot ShadowStore::Load() const {
@@ -109,6 +126,12 @@ Snapshot ShadowStore::Load() const {
   for (const auto& [id, row] : drones) snapshot.drones.push_back(row);
   for (const auto& [id, row] : peers) snapshot.peers.push_back(row);
   for (const auto& [id, row] : invitations) snapshot.invitations.push_back(row);
+  for (const auto& [first, row] : restores) {
+    if (row.last) snapshot.restores.push_back(row);
+  }
+  for (const auto& [first, row] : restores) {
+    if (!row.last) snapshot.restores.push_back(row);
+  }
   return snapshot;
 }
 

@@ -18,6 +18,8 @@ class ShadowStore {
 
   void Apply(const WriteBatch& batch);
   Snapshot Load() const;
+  // As `queen restore`. `known`: what was given by the store that is replaced, as far as it could be read.
+  void Restore(const ShadowStore& backup, const Counters& known);
 
   std::map<JobId, JobRow> jobs;
   std::map<Epoch, AttemptRow> attempts;
@@ -27,6 +29,7 @@ class ShadowStore {
   std::map<std::string, SubmissionRow> submissions;
   std::map<PeerId, PeerRow> peers;
   std::map<InvitationId, InvitationRow> invitations;
+  std::map<Epoch, RestoreRow> restores;
   Counters counters;
 
  private:

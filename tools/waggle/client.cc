@@ -133,6 +133,9 @@ absl::Status Client::DrainDrone(const v1::DrainRequest& request, v1::Drone* resp
 absl::Status Client::UndrainDrone(const v1::UndrainRequest& request, v1::Drone* response) {
   return Ended(Call(v1::Fleet::NewStub(channel_), &v1::Fleet::Stub::Undrain, request, response));
 }
+absl::Status Client::Forget(const v1::ForgetRequest& request, v1::Drone* response) {
+  return Ended(Call(v1::Fleet::NewStub(channel_), &v1::Fleet::Stub::Forget, request, response));
+}
 absl::Status Client::ListDrones(v1::ListDronesResponse* response) {
   return Ended(Call(v1::Fleet::NewStub(channel_), &v1::Fleet::Stub::List, v1::ListDronesRequest(), response));
 }

@@ -19,6 +19,7 @@ class CancelJobRequest;
 class GetJobRequest;
 class DrainRequest;
 class Drone;
+class ForgetRequest;
 class Job;
 class ListDronesResponse;
 class ListJobsRequest;
@@ -52,6 +53,7 @@ class Client {
   absl::Status Verify(const v1::VerifyRequest& request, v1::VerifyResponse* response);
   absl::Status DrainDrone(const v1::DrainRequest& request, v1::Drone* response);
   absl::Status UndrainDrone(const v1::UndrainRequest& request, v1::Drone* response);
+  absl::Status Forget(const v1::ForgetRequest& request, v1::Drone* response);
   absl::Status ListDrones(v1::ListDronesResponse* response);
 
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }

@@ -47,6 +47,7 @@ struct Arguments {
   CancelOptions cancel;
   DrainOptions drain;
   std::vector<std::string> undrain;
+  ForgetOptions forget;
   LoginOptions login;
   std::string show_job, verify_job, logout_queen;
   config::Given given;
@@ -95,6 +96,7 @@ class Flags {
     AddLists();
     AddCancel();
     AddDrain();
+    AddForget();
     AddVerify();
     AddLogin();
     AddConfig();
@@ -258,6 +260,15 @@ class Flags {
     CLI::App* undrain = Verb("undrain", "Give drones work again", "  waggle undrain bee-04\n",
                              [this](Session& session) { return RunUndrain(session, arguments_.undrain); });
     undrain->add_option("NAME", arguments_.undrain, "Drones, as `waggle drones` names them")->required();
+  }
+
+  void AddForget() {
+    ForgetOptions& o = arguments_.forget;
+    CLI::App* verb = Verb("forget", "End attempts that a restored queen does not remember",
+                          "  waggle forget bee-04 51 52    as `waggle drones` lists them\n",
+                          [&o](Session& session) { return RunForget(session, o); });
+    verb->add_option("DRONE", o.drone, "As `waggle drones` names it")->required();
+    verb->add_option("ATTEMPT", o.epochs, "What it holds, and the queen does not remember")->required();
   }
 
   void AddVerify() {

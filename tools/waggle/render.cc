@@ -211,6 +211,10 @@ std::string DronesTable(const v1::ListDronesResponse& drones, WallMillis now, co
     if (drone.closed_until() != 0)
       absl::StrAppend(&note, note.empty() ? "" : ", ", "until ", WallTime(drone.closed_until()));
     if (!ids.empty()) note = absl::StrCat(note, note.empty() ? "" : ", ", "jobs ", absl::StrJoin(ids, " "));
+    if (!drone.forgotten().empty()) {
+      absl::StrAppend(&note, note.empty() ? "" : ", ", "forgotten attempts ",
+                      absl::StrJoin(drone.forgotten(), " "), " (waggle forget)");
+    }
     rows.push_back({drone.name(), style.Painted(color, absl::StrCat(std::string(icon), drone.state())),
                     absl::StrCat(drone.used(), "/", drone.capacity()), absl::StrCat(drone.speed()),
                     lost ? OrNone("", style) : absl::StrCat(drone.load1()),

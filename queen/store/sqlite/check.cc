@@ -64,7 +64,7 @@ absl::Status CheckFile(Connection& connection) {
                    connection.QueryText("PRAGMA integrity_check(1)", "check the database"));
   if (damage == "ok") return absl::OkStatus();
   return absl::DataLossError(absl::StrCat("database ", connection.path(), " is damaged: ", damage,
-                                          "\nnext: put a backup in its place"));
+                                          "\nnext: go back to a backup with `queen restore DIR`"));
 }
 
 }  // namespace
@@ -84,6 +84,7 @@ absl::StatusOr<StoreReport> CheckSqliteStore(const std::string& path,
   RETURN_IF_ERROR(Walk<sqlite::RunTable>(*connection, &report));
   RETURN_IF_ERROR(Walk<sqlite::PeerTable>(*connection, &report));
   RETURN_IF_ERROR(Walk<sqlite::InvitationTable>(*connection, &report));
+  RETURN_IF_ERROR(Walk<sqlite::RestoreTable>(*connection, &report));
   return report;
 }
 

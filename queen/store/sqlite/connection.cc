@@ -41,9 +41,9 @@ Meaning Explain(int code, int system_errno) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
       return {absl::StatusCode::kDataLoss,
-              "the file is damaged: stop the queen, move it away together with its -wal and -shm files, and "
-              "put a "
-              "backup in its place (without one the queen starts empty)"};
+              "the file is damaged: stop the queen and go back to a backup with `queen restore DIR` (without "
+              "one, move "
+              "it away together with its -wal and -shm files: the queen starts empty)"};
     case SQLITE_IOERR:
       if (code == SQLITE_IOERR_DATA || code == SQLITE_IOERR_CORRUPTFS) {
         return {absl::StatusCode::kDataLoss,

@@ -156,6 +156,10 @@ absl::StatusOr<Snapshot> LoadSnapshot(Connection& connection, Breadcrumb& crumb)
   RETURN_IF_ERROR(Select<InvitationTable>(
       loading, absl::StrCat("SELECT ", Columns<InvitationTable>(), " FROM invitations ORDER BY id"),
       &snapshot.invitations, &bad));
+  RETURN_IF_ERROR(Select<RestoreTable>(
+      loading,
+      absl::StrCat("SELECT ", Columns<RestoreTable>(), " FROM restores ORDER BY last_epoch = 0, first_epoch"),
+      &snapshot.restores, &bad));
   RETURN_IF_ERROR(LoadAwaited(loading, &snapshot.awaited, &bad));
   crumb.Drop();
   absl::Status moved = MoveToQuarantine(connection, bad);

@@ -214,11 +214,21 @@ CREATE INDEX attempts_with_log ON attempts(log_ended) WHERE log_closed = 1 AND l
 CREATE INDEX attempts_leaving ON attempts(epoch) WHERE log_removed > 0 AND log_files = 1;
 )sql";
 
+constexpr const char* kRestores = R"sql(
+-- Times that are missing because a backup was restored. `queen restore` adds one with last_epoch 0.
+CREATE TABLE restores (
+  first_epoch INTEGER PRIMARY KEY,
+  last_epoch INTEGER NOT NULL,        -- 0: drones are still listened to
+  begun INTEGER NOT NULL              -- 0: no queen has started since
+) STRICT;
+)sql";
+
 constexpr Migration kMigrations[] = {
     {"first tables", kFirstTables},    {"keys of submissions", kSubmissions},
     {"peers and invitations", kPeers}, {"attempts that do not count", kExcused},
     {"drains of drones", kDrains},     {"receipts of process trees", kReceipts},
     {"late truths", kLateTruths},      {"retention of logs", kRetention},
+    {"restored backups", kRestores},
 };
 
 absl::Status NotOurs(const Connection& connection) {

@@ -186,6 +186,19 @@ struct InvitationTable {
   }
 };
 
+struct RestoreTable {
+  using Row = RestoreRow;
+  static constexpr const char* kName = "restores";
+  static constexpr const char* kNoun = "restore";
+  static constexpr const char* kKey = "first_epoch";
+  template <typename Visitor, typename R>
+  static void Fields(Visitor& v, R& r) {
+    v("first_epoch", r.first);
+    v("last_epoch", r.last);
+    v("begun", r.begun);
+  }
+};
+
 // A table of one row, so that a commit writes all counters with one statement.
 struct CountersRow {
   JobId id{1};

@@ -154,6 +154,8 @@ absl::Status SqliteStore::Transact(const WriteBatch& batch) {
   for (const PeerRow& row : batch.peers) RETURN_IF_ERROR(sqlite::WriteRow<sqlite::PeerTable>(*writer_, row));
   for (const InvitationRow& row : batch.invitations)
     RETURN_IF_ERROR(sqlite::WriteRow<sqlite::InvitationTable>(*writer_, row));
+  for (const RestoreRow& row : batch.restores)
+    RETURN_IF_ERROR(sqlite::WriteRow<sqlite::RestoreTable>(*writer_, row));
   for (const WriteBatch::Document& document : batch.documents) RETURN_IF_ERROR(WriteDocument(document));
   for (const SubmissionRow& row : batch.submissions) RETURN_IF_ERROR(WriteSubmission(row));
   if (batch.counters) {

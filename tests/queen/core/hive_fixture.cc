@@ -171,7 +171,8 @@ void HiveTest::Disconnect(const std::string& name) {
 }
 
 void HiveTest::Heartbeat(const std::string& name) {
-  Step(event::Heartbeat{ConnectionOf(name), 1, {}});
+  constexpr std::uint32_t kRunning = 1000;  // more than it has slots: the test knows better
+  Step(event::Heartbeat{ConnectionOf(name), 1, {}, kRunning});
 }
 
 void HiveTest::Accept(const std::string& job) {

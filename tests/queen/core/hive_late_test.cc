@@ -188,6 +188,23 @@ TEST_F(HiveLate, ADeadShimIsTheTruthAsFarAsItGoes) {
   ExpectTheVerdictStands();
 }
 
+// Its drone comes once more before that is stored: it is not told to delete what is still waited for.
+TEST_F(HiveLate, ADeadShimIsKeptUntilTheTruthIsStored) {
+  UnknownDeploy(HeldState::kLost);
+  held_.last_seq = 0;
+  DroneUp("d1", 1, {held_});
+  DroneUp("d1", 1, {held_});
+  const ConnectionId now = ConnectionOf("d1");
+  EXPECT_EQ(WelcomedWith("d1", epoch_).action, Action::kUnknown);
+  journal::Final lost;
+  lost.reason = Reason::kShimLost;
+  LateLogEnds(epoch_, lost);
+  EXPECT_EQ(Job("a").late.reason, Reason::kShimLost);
+  ASSERT_TRUE(closed_.contains(now)) << "it shall ask again";
+  DroneUp("d1", 1, {held_});
+  EXPECT_EQ(WelcomedWith("d1", epoch_).action, Action::kForget);
+}
+
 TEST_F(HiveLate, ADroneThatIsBackWithoutItHasNothingToTell) {
   UnknownDeploy();
   DroneUp("d1");

@@ -37,6 +37,31 @@ TEST_F(HiveSession, TheNewestSessionWinsAndNamesItsRival) {
   EXPECT_EQ(AttemptOf("a").number, 1u);
 }
 
+// A slow link brought the greeting of a stream that its drone had given up, behind the one of the next
+// stream.
+TEST_F(HiveSession, AGreetingThatWasOvertakenDeposesNobody) {
+  event::Hello hello = HelloOf("d1", 1, 1);
+  hello.place = "data, this boot";
+  hello.said_at = 200;
+  SayHello("d1", hello);
+  Submit("a");
+  Starts("a");
+  const ConnectionId now = ConnectionOf("d1");
+  const Epoch epoch = Current("a");
+  event::Hello late = hello;
+  late.connection = ConnectionId(9000);
+  late.said_at = 199;
+  Step(late);
+  EXPECT_EQ(closed_[late.connection].code(), absl::StatusCode::kUnavailable);
+  EXPECT_FALSE(closed_.contains(now));
+  EXPECT_EQ(Current("a"), epoch) << "it did not list the attempt, and is not asked";
+
+  hello.said_at = 5;
+  hello.place = "data, next boot";
+  SayHello("d1", hello);
+  EXPECT_TRUE(closed_.contains(now));
+}
+
 TEST_F(HiveSession, ADeposedConnectionChangesNothing) {
   DroneUp("d1");
   Submit("a");

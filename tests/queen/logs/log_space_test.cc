@@ -129,6 +129,23 @@ TEST_F(LogSpaceTest, ALogWhoseFileCannotBeMadeIsMadeLater) {
   ASSERT_TRUE(listener_.Waits("acked s1 7:1"));
 }
 
+// Its drone was back between the first free byte and GoOn(): the newer session keeps it and is asked.
+TEST_F(LogSpaceTest, ALogThatWasMadeForANewerSessionMeanwhileStaysIts) {
+  disk_->Fill();
+  logs_->OpenLog(Epoch(7), SessionId(1));
+  ASSERT_TRUE(listener_.Waits("starved 0"));
+  logs_->Hold();
+  disk_->Free();
+  logs_->OpenLog(Epoch(7), SessionId(2));
+  const std::string one = maker_.Out("1\n");
+  Append(one, SessionId(2));
+  logs_->GoOn();
+  ASSERT_TRUE(listener_.Waits("resume_from s2 7:1"));
+  Append(one, SessionId(2));
+  ASSERT_TRUE(listener_.Waits("acked s2 7:1"));
+  EXPECT_EQ(listener_.Count("resume_from s1 7:1"), 0);
+}
+
 TEST_F(LogSpaceTest, ASealOfALogThatCannotBeMadeIsMadeLater) {
   disk_->Fill();
   logs_->Seal(Seal());

@@ -44,8 +44,9 @@ class MigrationsTest : public testing::Test {
 TEST_F(MigrationsTest, EmptyDatabaseGetsTheWholeSchema) {
   ASSERT_TRUE(OpenSqliteStore(path()).ok());
   EXPECT_EQ(Ask("PRAGMA user_version"), std::to_string(Migrations().size()) + "|");
-  EXPECT_EQ(Tables(),
-            "attempts|counters|documents|drones|invitations|jobs|peers|quarantine|runs|submissions|");
+  EXPECT_EQ(
+      Tables(),
+      "attempts|counters|documents|drones|invitations|jobs|peers|quarantine|restores|runs|submissions|");
   EXPECT_EQ(Ask("SELECT count(*) FROM pragma_table_list WHERE schema='main' AND NOT strict AND name NOT LIKE "
                 "'sqlite_%'"),
             "0|");

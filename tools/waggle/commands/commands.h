@@ -70,7 +70,12 @@ struct DrainOptions {
   bool no_wait = false;
 };
 int RunDrain(Session& session, const DrainOptions& options);
+struct ForgetOptions {
+  std::string drone;
+  std::vector<std::uint64_t> epochs;
+};
 int RunUndrain(Session& session, const std::vector<std::string>& names);
+int RunForget(Session& session, const ForgetOptions& options);
 
 struct LoginOptions {
   std::string url;           // https://HOST:PORT

@@ -22,4 +22,20 @@ int RunDrones(Session& session) {
   return session.Done();
 }
 
+int RunForget(Session& session, const ForgetOptions& options) {
+  absl::StatusOr<Client*> client = session.Connect();
+  if (!client.ok()) return session.Fail(client.status());
+  v1::ForgetRequest request;
+  request.set_name(options.drone);
+  for (std::uint64_t epoch : options.epochs) {
+    request.set_epoch(epoch);
+    v1::Drone drone;
+    absl::Status status = (*client)->Forget(request, &drone);
+    if (!status.ok()) return session.Fail(status);
+    if (!session.options.json && !session.options.quiet)
+      session.out.Write(absl::StrCat(options.drone, " ends and deletes attempt ", epoch, "\n"));
+  }
+  return session.options.json ? RunDrones(session) : session.Done();
+}
+
 }  // namespace waggle::cli
