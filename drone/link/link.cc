@@ -15,6 +15,8 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "common/base/limits.h"
 #include "common/base/status_macros.h"
@@ -92,7 +94,12 @@ std::string TextOf(const grpc::Status& status) {
     return "what answers there is no queen: it does not know waggle.v1.Hive";
   }
   if (status.ok()) return "the queen ended the stream";
-  return status.error_message().empty() ? "no reason was given" : status.error_message();
+  const std::string& text = status.error_message();
+  if (absl::StrContains(text, "certificate verify failed")) {
+    return absl::StrCat(text,
+                        " (another queen than the one it enrolled with, or a wrong clock here or there)");
+  }
+  return text.empty() ? "no reason was given" : text;
 }
 
 }  // namespace

@@ -99,6 +99,7 @@ void ToProto(const AttemptRow& row, v1::Attempt* attempt) {
   if (row.receipt.left >= 0) ToProto(row.receipt, attempt->mutable_receipt());
   if (row.late.known()) ToProto(row.late, attempt->mutable_late());
   attempt->set_late_awaited(row.late_awaited);
+  attempt->set_log_removed_at(row.log_removed);
 }
 
 void ToProto(const DroneView& view, v1::Drone* drone) {

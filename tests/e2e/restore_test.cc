@@ -1,5 +1,5 @@
-// queen backup and restore: what was given in the missing time is not given again, deploys of it are not repeated, and
-// what drones still hold of it is kept, listed, and ended by a person.
+// queen backup and restore: what was given in the missing time is not given again, deploys of it are not
+// repeated, and what drones still hold of it is kept, listed, and ended by a person.
 #include <gmock/gmock.h>
 
 #include <filesystem>
@@ -34,7 +34,9 @@ class Restore : public HiveFixture {
     }
     return epochs;
   }
-  std::string HighestEpoch() { return RawDatabase(QueenData() + "/queen.db").Ask("SELECT max(epoch) FROM attempts"); }
+  std::string HighestEpoch() {
+    return RawDatabase(QueenData() + "/queen.db").Ask("SELECT max(epoch) FROM attempts");
+  }
 };
 
 // Snapshot, 20 jobs and 3 deploys, restore.
@@ -67,7 +69,8 @@ TEST_F(Restore, NothingOfTheMissingTimeIsRepeatedOrKilled) {
 
   const Outcome restored = QueenVerb("restore", backup);
   ASSERT_EQ(restored.code, 0) << restored;
-  EXPECT_THAT(restored.out, AllOf(HasSubstr("restored 2 jobs, the newest of 20"), HasSubstr("queen.db.replaced")));
+  EXPECT_THAT(restored.out,
+              AllOf(HasSubstr("restored 2 jobs, the newest of 20"), HasSubstr("queen.db.replaced")));
   StartQueen({"--lease", "3s"});
   const Json settled = WaitForState(waiting, "errored");
   EXPECT_EQ(settled["reason"], "unknown");
@@ -75,7 +78,8 @@ TEST_F(Restore, NothingOfTheMissingTimeIsRepeatedOrKilled) {
 
   const std::uint64_t fresh = Submit(TestJob({"true"}));
   EXPECT_GT(fresh, deploy) << "numbers that people know are not given again";
-  EXPECT_THAT(std::string(Show(fresh)["detail"]), HasSubstr("the queen was restored from a backup and listens to her drones"));
+  EXPECT_THAT(std::string(Show(fresh)["detail"]),
+              HasSubstr("the queen was restored from a backup and listens to her drones"));
   ASSERT_TRUE(Eventually([&] { return Forgotten("bee").size() == 2; })) << Drones();
   EXPECT_THAT(Waggle({"drones"}).out, HasSubstr("(waggle forget)"));
   WaitForState(fresh, "passed");

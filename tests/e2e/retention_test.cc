@@ -56,6 +56,8 @@ TEST_F(RetentionOfLogs, OldOnesGoAndEverybodyIsTold) {
   EXPECT_TRUE(Eventually([&] { return !Exists(Segment(old_epoch, 0)) && !Exists(Segment(old_epoch, 2)); }));
   ExpectRemoved(old);
   EXPECT_EQ(Show(old)["state"], "passed");
+  EXPECT_THAT(Waggle({"show", absl::StrCat(old)}).out, HasSubstr(", log removed 20"));
+  EXPECT_EQ(Waggle({"show", absl::StrCat(young)}).out.find("removed"), std::string::npos);
   EXPECT_EQ(Raw(young), "young\n");
   EXPECT_EQ(Raw(runs), "begun\n");
   Open("go");

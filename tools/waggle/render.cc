@@ -264,7 +264,9 @@ std::string AttemptLine(const v1::Job& job, const v1::Attempt& attempt) {
   TakeAttemptVerdict(attempt, &as_job);
   if (attempt.number() == job.attempt()) as_job.clear_late();  // said above
   std::string drone = IsTerminal(StateOf(as_job)) ? With(" on ", attempt.drone()) : "";
-  return absl::StrCat("  ", job.id(), "@", attempt.number(), "  ", DescribeState(as_job), drone, "\n");
+  const std::string log =
+      attempt.log_removed_at() == 0 ? "" : absl::StrCat(", log removed ", WallTime(attempt.log_removed_at()));
+  return absl::StrCat("  ", job.id(), "@", attempt.number(), "  ", DescribeState(as_job), drone, log, "\n");
 }
 
 }  // namespace

@@ -80,7 +80,8 @@ TEST_F(SqliteBackup, ARestoreIsMarkedBehindTheEpochsOfTheBackupAndKnowsTheNumber
 
 TEST_F(SqliteBackup, TheOpenRestoreIsTheLast) {
   WriteBatch batch;
-  batch.restores = {{.first = Epoch(2), .begun = true}, {Epoch(5), Epoch(9), true}, {Epoch(20), Epoch(30), true}};
+  batch.restores = {
+      {.first = Epoch(2), .begun = true}, {Epoch(5), Epoch(9), true}, {Epoch(20), Epoch(30), true}};
   ASSERT_TRUE(Open()->Commit(batch).ok());
   const Snapshot snapshot = Loaded();
   ASSERT_THAT(snapshot.restores, SizeIs(3));
