@@ -61,6 +61,23 @@ TEST_F(LateLog, GoesOnWhereTheDroneWasAndLeavesTheSealedOneAlone) {
   EXPECT_EQ(logs_->LateLast(Epoch(7)), Seq(5));
 }
 
+// A restored queen does not know what its drone brought before.
+TEST_F(LateLog, ForNobodyItIsReadAndNotMade) {
+  SealedLog();
+  logs_->OpenLog(Epoch(7), SessionId(), Seq(3));
+  Drain();
+  EXPECT_FALSE(FileExists(logs_->LateAt(Epoch(7)).Segment(0)));
+  DroneIsBack();
+  Append(journal::Join({maker_.Out("of a line\n"), maker_.End()}), kBack);
+  ASSERT_TRUE(listener_.Waits("complete 7"));
+  logs_->CloseLog(Epoch(7));
+  listener_.Clear();
+  logs_->OpenLog(Epoch(7), SessionId(), Seq(3));
+  ASSERT_TRUE(listener_.Waits("complete 7"));
+  EXPECT_TRUE(listener_.Complete().late);
+  EXPECT_EQ(logs_->LateDurable(Epoch(7)), Seq(5));
+}
+
 TEST_F(LateLog, NeedsEveryRecordInOrderAndTheRightSession) {
   SealedLog();
   DroneIsBack();
