@@ -211,8 +211,11 @@ Disposition Hive::Resume(Drone& drone, const HeldAttempt& held) {
   bool over = held.state == HeldState::kFinished || held.state == HeldState::kLost;
   // Of one that was given up only the records to its end are wanted. Should it run: somebody else with this
   // drone's key said that it was lost, and that stands.
+  // Likewise if a deploy has ended: that is told behind the verdict.
+  const bool ended =
+      held.state == HeldState::kFinished && sealing && found->second.seal->reason == Reason::kUnknown;
   bool live = found != attempts_.end() && found->second.row.drone == drone.row.id &&
-              (!found->second.seal || (over && found->second.seal->at_least > 0));
+              (!found->second.seal || (over && !ended && found->second.seal->at_least > 0));
   const bool mine = sealing && found->second.row.drone == drone.row.id;
   if (mine && !live && (found->second.late || found->second.seal->reason == Reason::kUnknown)) {
     found->second.kept = true;  // its verdict, or the truth behind it, is on its way

@@ -208,7 +208,8 @@ bool LogShard::Accept(OpenedLog& log, std::string_view records) {
 // A repeat after a lost acknowledgement is normal; one with other bytes is a conflict: the first bytes stay.
 void LogShard::CheckRepeat(OpenedLog& log, const RecordView& record, std::optional<journal::Reader>& stored) {
   const Seq seq = record.header.seq;
-  if (log.conflict_reported || seq.value() > log.last.load()) return;
+  // Behind a seal stand the queen's own records; of a log that is over nothing is asked any more.
+  if (log.conflict_reported || log.final || seq.value() > log.last.load()) return;
   if (!stored || stored->next() != seq) {
     stored.emplace(log.location);
     if (!stored->SeekTo(seq).ok()) return;

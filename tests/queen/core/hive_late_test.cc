@@ -205,6 +205,28 @@ TEST_F(HiveLate, ADeadShimIsKeptUntilTheTruthIsStored) {
   EXPECT_EQ(WelcomedWith("d1", epoch_).action, Action::kForget);
 }
 
+// A copy of its data directory said before that its shim was gone.
+TEST_F(HiveLate, AnEndBehindTheWordOfACloneIsTheTruth) {
+  DroneUp("d1");
+  Submit("a", {.type = JobType::kTestAndDeploy});
+  Accept("a");
+  AsksForGrant("a", 0);
+  epoch_ = Current("a");
+  HeldAttempt lost = Holds("a", HeldState::kLost);
+  lost.last_seq = 6;
+  DroneUp("d1", 1, {lost});
+  EXPECT_EQ(seals_[epoch_].at_least, 6u);
+  HeldAttempt ended = Holds("a", HeldState::kFinished);
+  ended.last_seq = 26;
+  DroneUp("d1", 1, {ended});
+  EXPECT_EQ(WelcomedWith("d1", epoch_).action, Action::kUnknown) << "kept, until the verdict is out";
+  SealsComplete();
+  ExpectState("a", JobState::kErrored, Reason::kUnknown);
+  DroneUp("d1", 1, {ended});
+  EXPECT_EQ(WelcomedWith("d1", epoch_).action, Action::kSendFinal);
+  EXPECT_TRUE(WelcomedWith("d1", epoch_).late.has_value());
+}
+
 TEST_F(HiveLate, ADroneThatIsBackWithoutItHasNothingToTell) {
   UnknownDeploy();
   DroneUp("d1");

@@ -63,6 +63,19 @@ TEST_F(SealTest, LaterWhenTheRecordsAreThere) {
   ExpectSealed(one + two + three);
 }
 
+// A session that was let in again before the seal was known: what it sends stands where the queen's records are.
+TEST_F(SealTest, WhatComesBehindItIsNoConflict) {
+  const std::string one = maker_.Out("1\n"), two = maker_.Out("2\n");
+  logs_->OpenLog(Epoch(7), SessionId(1));
+  Append(one);
+  logs_->Seal(Seal(1));
+  logs_->OpenLog(Epoch(7), SessionId(2));
+  Append(two, SessionId(2));
+  ASSERT_TRUE(listener_.Waits("complete 7"));
+  EXPECT_EQ(listener_.Complete().problem, "");
+  EXPECT_EQ(listener_.Complete().final.reason, Reason::kDroneLost);
+}
+
 TEST_F(SealTest, ASecondSealMayWaitForLess) {
   logs_->OpenLog(Epoch(7), SessionId(1));
   const std::string one = maker_.Out("1\n");
