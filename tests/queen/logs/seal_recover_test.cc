@@ -63,7 +63,8 @@ TEST_F(SealTest, LaterWhenTheRecordsAreThere) {
   ExpectSealed(one + two + three);
 }
 
-// A session that was let in again before the seal was known: what it sends stands where the queen's records are.
+// A session that was let in again before the seal was known: what it sends stands where the queen's records
+// are.
 TEST_F(SealTest, WhatComesBehindItIsNoConflict) {
   const std::string one = maker_.Out("1\n"), two = maker_.Out("2\n");
   logs_->OpenLog(Epoch(7), SessionId(1));
