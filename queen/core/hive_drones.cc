@@ -7,7 +7,6 @@
 #include "queen/core/verdict.h"
 
 namespace waggle::queen {
-namespace {}  // namespace
 
 Hive::Drone* Hive::ByConnection(ConnectionId connection) {
   auto found = by_connection_.find(connection);

@@ -123,7 +123,8 @@ TEST_F(WaggleConfigTest, EveryWrongLineIsOneClearError) {
   const std::vector<Wrong> cases = {
       {{},
        2,
-       "waggle needs a command: submit, watch, logs, jobs, show, drones, cancel, drain, undrain, verify, "
+       "waggle needs a command: submit, watch, logs, jobs, show, drones, cancel, drain, undrain, forget, "
+       "verify, "
        "login, logout, "
        "config\n  next: "
        "waggle --help\n"},
