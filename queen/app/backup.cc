@@ -59,6 +59,11 @@ absl::Status BackUp(const fs::path& data, const fs::path& to) {
 }
 
 absl::StatusOr<RestoredStore> Restore(const fs::path& from, const fs::path& data) {
+  if (!fs::exists(from / kDatabase)) {
+    return absl::NotFoundError(absl::StrCat("there is no ", kDatabase, " in ", from.string(),
+                                            "\nnext: name a directory that `queen backup` made"));
+  }
+  RETURN_IF_ERROR(MakeDirectoriesDurably(data.string()));  // of a new host
   ASSIGN_OR_RETURN(const UniqueFd lock, LockDirectory(data.string()));
   ASSIGN_OR_RETURN(RestoredStore restored,
                    RestoreSqliteStore((from / kDatabase).string(), (data / kDatabase).string()));

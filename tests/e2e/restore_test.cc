@@ -118,6 +118,19 @@ TEST_F(Restore, ADamagedDatabaseIsReplaced) {
   EXPECT_EQ(Raw(job), "kept\n");
 }
 
+TEST_F(Restore, OnANewHostTheDataDirectoryIsMade) {
+  StartQueen();
+  const std::uint64_t job = Submit(TestJob({"true"}));
+  ASSERT_EQ(QueenVerb("backup", temp_ / "backup").code, 0);
+  KillQueen();
+  std::filesystem::remove_all(QueenData());
+  const Outcome restored = QueenVerb("restore", temp_ / "backup");
+  ASSERT_EQ(restored.code, 0) << restored;
+  EXPECT_THAT(restored.out, testing::Not(HasSubstr("replaced")));
+  StartQueen();
+  EXPECT_EQ(StateOf(job), "queued");
+}
+
 TEST_F(Restore, MistakesAreNamedAndChangeNothing) {
   const std::string backup = temp_ / "backup";
   EXPECT_EQ(QueenVerb("backup", backup).code, 1) << "there is no database yet";
@@ -132,7 +145,9 @@ TEST_F(Restore, MistakesAreNamedAndChangeNothing) {
   EXPECT_THAT(running.err, HasSubstr("next: "));
   StopQueen();
   const std::string before = ReadText(QueenData() + "/queen.db");
-  EXPECT_EQ(QueenVerb("restore", temp_ / "nowhere").code, 1);
+  const Outcome nowhere = QueenVerb("restore", temp_ / "nowhere");
+  EXPECT_EQ(nowhere.code, 1);
+  EXPECT_THAT(nowhere.err, HasSubstr("name a directory that `queen backup` made"));
   WriteText(backup + "/queen.db", std::string(5000, 'x'));
   const Outcome damaged = QueenVerb("restore", backup);
   EXPECT_EQ(damaged.code, 1);
