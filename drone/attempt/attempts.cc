@@ -324,6 +324,10 @@ absl::StatusOr<Seq> Attempts::Read(Epoch epoch, Seq from, Seq to, std::size_t ma
   if (fresh || reader.next() != from) {
     absl::Status sought = reader.SeekTo(from);
     if (absl::IsNotFound(sought)) return Seq(from.value() - 1);
+    // A loss of power may take the front of a spool, too: nobody acknowledged what is missing then.
+    if (absl::IsOutOfRange(sought) && entry.facts.boot_id != config_.host.boot_id) {
+      return absl::DataLossError(absl::StrCat("the host was started anew: ", sought.message()));
+    }
     RETURN_IF_ERROR(sought);
   }
   ASSIGN_OR_RETURN(const std::size_t count, reader.ReadRaw(max_bytes, to, out));

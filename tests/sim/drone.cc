@@ -227,13 +227,15 @@ void DroneHost::Perform(drone::effect::SendRecords& e) {
     count = entry.reader->ReadRaw(std::min(e.max_bytes, kReadBytes), e.to, &packed);
     found = count.status();
   }
-  const bool trimmed = absl::IsOutOfRange(found);
-  // A loss of the host's power may take the front of a spool whose names were not synced yet.
-  if (trimmed && facts_.at(e.epoch).boot == boot_ && !oracle_.Flipped(e.epoch)) {
+  // As Attempts::Read: a loss of the host's power may take the front of a spool whose names were not synced
+  // yet.
+  const bool trimmed = absl::IsOutOfRange(found) && facts_.at(e.epoch).boot == boot_;
+  const bool damaged = absl::IsDataLoss(found) || (absl::IsOutOfRange(found) && !trimmed);
+  if (trimmed && !oracle_.Flipped(e.epoch)) {
     world_.Fail("I6", absl::StrCat("the queen asks for record ", e.from.value(), " of attempt ",
                                    e.epoch.value(), ", which she had acknowledged"));
   }
-  if (trimmed || absl::IsDataLoss(found)) {
+  if (trimmed || damaged) {
     if (!trimmed) world_.Sometimes(Rare::spool_damaged);
     return Emit(drone::event::SpoolDamaged{e.epoch, before, std::string(found.message()), trimmed});
   }

@@ -39,7 +39,7 @@ class SpoolTest : public testing::Test {
     Host host;
     host.identity = "00112233445566778899aabbccddeeff";
     host.mirrors = layout_.Mirrors();
-    host.boot_id = "this boot";
+    host.boot_id = boot_;
     poller_ = Poller::Create().value();
     janitor_ = std::make_unique<Janitor>(layout_);
     attempts_ = std::make_unique<Attempts>(
@@ -89,6 +89,7 @@ class SpoolTest : public testing::Test {
   bool mounted_ = false;
   std::unique_ptr<Poller> poller_;
   std::unique_ptr<Janitor> janitor_;
+  std::string boot_ = "this boot";
   std::unique_ptr<Attempts> attempts_;
   std::vector<drone::Event> events_;
 };
@@ -119,6 +120,12 @@ TEST_F(SpoolTest, WhatIsAcknowledgedGoesAndTheRestIsFoundAgain) {
   EXPECT_EQ(Read(last, last).value(), last);
   attempts_->Trim(kEpoch, last);
   EXPECT_TRUE(HasSegment(3)) << "the newest says how the attempt ended";
+
+  Down();
+  boot_ = "another boot";
+  Up();
+  ASSERT_TRUE(Next<drone::event::Recovered>());
+  EXPECT_TRUE(absl::IsDataLoss(Read(Seq(1), last).status())) << "a loss of power may have taken the front";
 }
 
 TEST_F(SpoolTest, AFullDiskRefusesTheAttemptAndLeavesNothing) {
