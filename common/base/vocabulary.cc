@@ -10,6 +10,7 @@ constexpr std::string_view kReasonNames[] = {
     "",           "drone_lost", "shim_lost", "timeout", "silence", "log_limit", "log_incomplete",
     "bad_config", "unknown",    "canceled",  "source",  "spawn",   "rejected",  "handed_back"};
 constexpr std::string_view kPhaseNames[] = {"environment", "prepare", "test", "deploy", "cleanup"};
+constexpr std::string_view kIsolationNames[] = {"auto", "none", "user", "bubblewrap"};
 
 template <typename Enum, std::size_t N>
 std::string_view NameIn(const std::string_view (&names)[N], Enum value) {
@@ -39,7 +40,13 @@ std::string_view Name(Reason reason) {
 std::string_view Name(Phase phase) {
   return NameIn(kPhaseNames, phase);
 }
+std::string_view Name(Isolation isolation) {
+  return NameIn(kIsolationNames, isolation);
+}
 
+std::optional<Isolation> ParseIsolation(std::string_view text) {
+  return Parse<Isolation>(kIsolationNames, text);
+}
 std::optional<JobType> ParseJobType(std::string_view text) {
   return Parse<JobType>(kTypeNames, text);
 }

@@ -50,11 +50,17 @@ inline constexpr int kPhaseCount = 5;
 inline constexpr std::array<Phase, kPhaseCount> kPhases = {Phase::kEnvironment, Phase::kPrepare, Phase::kTest,
                                                            Phase::kDeploy, Phase::kCleanup};
 
+// What keeps a job apart from its host; from weak to strong. kAuto: the strongest that works on the drone.
+enum class Isolation : std::uint8_t { kAuto = 0, kNone = 1, kUser = 2, kBubblewrap = 3 };
+
 std::string_view Name(JobType type);    // "TEST", "DEPLOY", "TEST_AND_DEPLOY"
 std::string_view Name(JobState state);  // "created" … "skipped"
 std::string_view Name(Reason reason);   // "drone_lost" …; "" for kNone
 std::string_view Name(Phase phase);     // "environment" …
 
+std::string_view Name(Isolation isolation);  // "auto", "none", "user", "bubblewrap"
+
+std::optional<Isolation> ParseIsolation(std::string_view text);
 std::optional<JobType> ParseJobType(std::string_view text);
 std::optional<JobState> ParseJobState(std::string_view text);  // also accepts "cancelled"
 std::optional<Phase> ParsePhase(std::string_view text);

@@ -17,6 +17,8 @@ constexpr std::size_t kUrlBytes = 2 * limits::kKiB;
 constexpr std::size_t kSshKeyBytes = 16 * limits::kKiB;
 constexpr std::size_t kTextBytes = limits::kReasonBytes;
 constexpr std::size_t kPlugins = 64;
+constexpr std::size_t kSecrets = 64;
+constexpr std::size_t kMatrixAxes = 16;
 constexpr std::size_t kCommitDigits = 40;
 // The kernel takes at most 128 KiB in one argument or one NAME=VALUE, its NUL included.
 constexpr std::size_t kArgumentBytes = 128 * limits::kKiB - 1;
@@ -136,15 +138,29 @@ absl::Status CheckTrigger(const Trigger& trigger) {
   return absl::OkStatus();
 }
 
+bool IsVariableName(std::string_view name) {
+  const bool starts_well = !name.empty() && (absl::ascii_isalpha(name[0]) || name[0] == '_');
+  return starts_well && name.size() <= limits::kNameBytes &&
+         std::all_of(name.begin(), name.end(), [](char c) { return absl::ascii_isalnum(c) || c == '_'; });
+}
+
+absl::Status BadVariable(std::string_view field, std::string_view name) {
+  return Bad(field, Quoted(name), " is no variable name: letters, digits and _, at most ", limits::kNameBytes,
+             ", no digit first");
+}
+
+absl::Status CheckSecrets(const std::string& field, const std::vector<std::string>& names) {
+  if (names.size() > kSecrets) return Bad(field, names.size(), "; at most ", kSecrets);
+  for (const std::string& name : names) {
+    if (!IsVariableName(name)) return BadVariable(field, name);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckEnv(std::string_view field, const std::map<std::string, std::string>& env) {
   const std::string in(field);
   for (const auto& [name, value] : env) {
-    const bool starts_well = !name.empty() && (absl::ascii_isalpha(name[0]) || name[0] == '_');
-    if (!starts_well || name.size() > limits::kNameBytes ||
-        !std::all_of(name.begin(), name.end(), [](char c) { return absl::ascii_isalnum(c) || c == '_'; })) {
-      return Bad(field, Quoted(name), " is no variable name: letters, digits and _, at most ",
-                 limits::kNameBytes, ", no digit first");
-    }
+    if (!IsVariableName(name)) return BadVariable(field, name);
     RETURN_IF_ERROR(CheckText(absl::StrCat(in, ".", name), value, kArgumentBytes - name.size() - 1));
   }
   return absl::OkStatus();
@@ -173,6 +189,14 @@ bool Leaves(std::string_view cwd) {
   return false;
 }
 
+absl::Status CheckLimit(std::string_view field, std::chrono::milliseconds value) {
+  constexpr std::chrono::milliseconds kMost = limits::kOperatorCeiling;
+  if (value.count() < 0 || value > kMost) {
+    return Bad(field, value.count(), " ms; write 0 (the default) to ", kMost.count(), " ms (24 h)");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckCommand(const std::string& field, const Command& command) {
   RETURN_IF_ERROR(CheckLine(absl::StrCat(field, ".name"), command.name));
   RETURN_IF_ERROR(CheckText(absl::StrCat(field, ".command"), command.command, limits::kJobDocument));
@@ -193,6 +217,12 @@ absl::Status CheckCommand(const std::string& field, const Command& command) {
     return Bad(absl::StrCat(field, ".cwd"), Quoted(command.cwd),
                " leaves the directory; write a path below it");
   }
+  RETURN_IF_ERROR(CheckLimit(absl::StrCat(field, ".wall_ms"), command.wall));
+  RETURN_IF_ERROR(CheckLimit(absl::StrCat(field, ".silence_ms"), command.silence));
+  if (!command.shell.empty() && command.shell != "bash" && command.shell != "sh") {
+    return Bad(absl::StrCat(field, ".shell"), Quoted(command.shell), " is not known; write bash or sh");
+  }
+  RETURN_IF_ERROR(CheckSecrets(absl::StrCat(field, ".secrets"), command.secrets));
   return absl::OkStatus();
 }
 
@@ -226,14 +256,6 @@ absl::Status CheckPhases(const JobSpec& spec) {
   return absl::OkStatus();
 }
 
-absl::Status CheckLimit(std::string_view field, std::chrono::milliseconds value) {
-  constexpr std::chrono::milliseconds kMost = limits::kOperatorCeiling;
-  if (value.count() < 0 || value > kMost) {
-    return Bad(field, value.count(), " ms; write 0 (the default) to ", kMost.count(), " ms (24 h)");
-  }
-  return absl::OkStatus();
-}
-
 // The bytes of all strings: a lower bound of the encoded size, so that a document built in the house (and not
 // read from the wire, where the exact size is known) is refused here and not at its first Assign.
 std::size_t TextBytes(const JobSpec& spec) {
@@ -243,6 +265,7 @@ std::size_t TextBytes(const JobSpec& spec) {
   };
   add(spec.env);
   add(spec.needs);
+  add(spec.matrix);
   for (const auto& commands : spec.phases) {
     for (const Command& c : commands) {
       sum += c.name.size() + c.command.size() + c.screen.size() + c.cwd.size() + 4;
@@ -284,6 +307,14 @@ absl::Status Check(const JobSpec& spec) {
   RETURN_IF_ERROR(CheckLimit("limits.wall_ms", spec.limits.wall));
   RETURN_IF_ERROR(CheckLimit("limits.silence_ms", spec.limits.silence));
   RETURN_IF_ERROR(CheckLimit("limits.cleanup_ms", spec.limits.cleanup));
+  if (!spec.network && (spec.isolation == Isolation::kNone || spec.isolation == Isolation::kUser)) {
+    return Bad("no_network", "isolation ", std::string(Name(spec.isolation)),
+               " cannot keep a job from the network");
+  }
+  RETURN_IF_ERROR(CheckSecrets("secrets", spec.secrets));
+  if (spec.matrix.size() > kMatrixAxes)
+    return Bad("matrix", spec.matrix.size(), " axes; at most ", kMatrixAxes);
+  RETURN_IF_ERROR(CheckEnv("matrix", spec.matrix));
   if (const std::size_t bytes = TextBytes(spec); bytes > limits::kJobDocument) {
     return Bad("job document", bytes, " bytes; at most ", limits::kJobDocument,
                ": keep long scripts in the repository and call them from a step");

@@ -64,6 +64,10 @@ struct Command {
   bool silent = false;            // output is withheld, one marker line is shown
   std::map<std::string, std::string> env;
   std::string cwd;  // relative to the phase's directory; never leaves it
+  bool allow_failure = false;
+  std::chrono::milliseconds wall{0}, silence{0};  // zero = only what Limits says
+  std::string shell;                              // "bash", "sh"; "" = whichever is there
+  std::vector<std::string> secrets;               // names, for this step alone
 };
 
 struct Limits {  // zero = the default of limits.h
@@ -85,6 +89,11 @@ struct JobSpec {
   std::map<std::string, std::string> needs;              // labels a drone must have
   std::int32_t priority = 0;                             // higher first; negatives allowed
   Limits limits;
+  Isolation isolation = Isolation::kAuto;
+  bool network = true;
+  std::vector<std::string> secrets;  // names, for every step
+  bool submodules = false;
+  std::map<std::string, std::string> matrix;  // the cell: every step has it as MATRIX_NAME
 };
 
 // Bounds and consistency of a document, whoever made it. The message names the field, the value and the

@@ -21,6 +21,9 @@ static_assert(Same(JobState::kCreated, v1::CREATED) && Same(JobState::kQueued, v
 static_assert(Same(Phase::kEnvironment, v1::ENVIRONMENT) && Same(Phase::kPrepare, v1::PREPARE) &&
               Same(Phase::kTest, v1::TEST_PHASE) && Same(Phase::kDeploy, v1::DEPLOY_PHASE) &&
               Same(Phase::kCleanup, v1::CLEANUP));
+static_assert(Same(Isolation::kAuto, v1::ISOLATION_AUTO) && Same(Isolation::kNone, v1::ISOLATION_NONE) &&
+              Same(Isolation::kUser, v1::ISOLATION_USER) &&
+              Same(Isolation::kBubblewrap, v1::ISOLATION_BUBBLEWRAP));
 
 }  // namespace
 
@@ -39,6 +42,11 @@ std::optional<Phase> FromProto(v1::Phase phase) {
   return static_cast<Phase>(phase);
 }
 
+std::optional<Isolation> FromProto(v1::Isolation isolation) {
+  if (!v1::Isolation_IsValid(isolation)) return std::nullopt;
+  return static_cast<Isolation>(isolation);
+}
+
 v1::JobType ToProto(JobType type) {
   return static_cast<v1::JobType>(type);
 }
@@ -47,6 +55,9 @@ v1::JobState ToProto(JobState state) {
 }
 v1::Phase ToProto(Phase phase) {
   return static_cast<v1::Phase>(phase);
+}
+v1::Isolation ToProto(Isolation isolation) {
+  return static_cast<v1::Isolation>(isolation);
 }
 
 }  // namespace waggle::wire

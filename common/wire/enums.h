@@ -10,6 +10,7 @@ namespace waggle::v1 {
 enum JobType : int;
 enum JobState : int;
 enum Phase : int;
+enum Isolation : int;
 }  // namespace waggle::v1
 
 namespace waggle::wire {
@@ -17,9 +18,11 @@ namespace waggle::wire {
 std::optional<JobType> FromProto(v1::JobType type);
 std::optional<JobState> FromProto(v1::JobState state);
 std::optional<Phase> FromProto(v1::Phase phase);
+std::optional<Isolation> FromProto(v1::Isolation isolation);
 
 v1::JobType ToProto(JobType type);
 v1::JobState ToProto(JobState state);
 v1::Phase ToProto(Phase phase);
+v1::Isolation ToProto(Isolation isolation);
 
 }  // namespace waggle::wire

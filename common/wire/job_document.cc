@@ -113,6 +113,11 @@ pipeline::Command CommandFrom(const v1::Command& from) {
   to.silent = from.silent();
   to.env = MapFrom(from.env());
   to.cwd = from.cwd();
+  to.allow_failure = from.allow_failure();
+  to.wall = milliseconds(from.wall_ms());
+  to.silence = milliseconds(from.silence_ms());
+  to.shell = from.shell();
+  to.secrets.assign(from.secrets().begin(), from.secrets().end());
   return to;
 }
 
@@ -124,6 +129,11 @@ void CommandTo(const pipeline::Command& from, v1::Command* to) {
   to->set_silent(from.silent);
   MapTo(from.env, to->mutable_env());
   to->set_cwd(from.cwd);
+  to->set_allow_failure(from.allow_failure);
+  to->set_wall_ms(from.wall.count());
+  to->set_silence_ms(from.silence.count());
+  to->set_shell(from.shell);
+  for (const std::string& name : from.secrets) to->add_secrets(name);
 }
 
 pipeline::Limits LimitsFrom(const v1::Limits& from) {
@@ -186,6 +196,17 @@ absl::StatusOr<pipeline::JobSpec> FromProto(const v1::JobDocument& document) {
                      " is no policy; write BLOCK or TRUNCATE"));
   }
   spec.limits = LimitsFrom(document.limits());
+  auto isolation = FromProto(document.isolation());
+  if (!isolation) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("isolation: ", static_cast<int>(document.isolation()),
+                     " is not known; write ISOLATION_AUTO, _NONE, _USER or _BUBBLEWRAP"));
+  }
+  spec.isolation = *isolation;
+  spec.network = !document.no_network();
+  spec.secrets.assign(document.secrets().begin(), document.secrets().end());
+  spec.submodules = document.submodules();
+  spec.matrix = MapFrom(document.matrix());
   RETURN_IF_ERROR(pipeline::Check(spec));
   return spec;
 }
@@ -216,6 +237,11 @@ void ToProto(const pipeline::JobSpec& spec, JobId id, v1::JobDocument* document)
   MapTo(spec.needs, document->mutable_needs());
   document->set_priority(spec.priority);
   LimitsTo(spec.limits, document->mutable_limits());
+  document->set_isolation(ToProto(spec.isolation));
+  document->set_no_network(!spec.network);
+  for (const std::string& name : spec.secrets) document->add_secrets(name);
+  document->set_submodules(spec.submodules);
+  MapTo(spec.matrix, document->mutable_matrix());
 }
 
 absl::StatusOr<pipeline::JobSpec> ParseDocument(std::string_view serialized, JobId* id) {

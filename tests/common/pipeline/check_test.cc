@@ -200,6 +200,36 @@ TEST(Check, PluginsAndLimits) {
               StartsWith("limits.cleanup_ms: 90000000 ms"));
 }
 
+TEST(Check, WhatAStepMayAskFor) {
+  EXPECT_EQ(After(Good(), [](JobSpec& s) { First(s).wall = std::chrono::hours(24); }), "");
+  EXPECT_THAT(After(Good(), [](JobSpec& s) { First(s).wall = std::chrono::hours(25); }),
+              StartsWith("test[0].wall_ms: 90000000 ms"));
+  EXPECT_THAT(After(Good(), [](JobSpec& s) { First(s).silence = std::chrono::milliseconds(-1); }),
+              StartsWith("test[0].silence_ms: -1 ms"));
+  for (const char* good : {"", "bash", "sh"}) {
+    EXPECT_EQ(After(Good(), [&](JobSpec& s) { First(s).shell = good; }), "");
+  }
+  EXPECT_EQ(After(Good(), [](JobSpec& s) { First(s).shell = "fish"; }),
+            "test[0].shell: `fish` is not known; write bash or sh");
+  EXPECT_EQ(After(Good(), [](JobSpec& s) { First(s).secrets = {"TOKEN"}; }), "");
+  EXPECT_THAT(After(Good(), [](JobSpec& s) { First(s).secrets = {"to ken"}; }),
+              StartsWith("test[0].secrets: `to ken` is no variable name"));
+}
+
+TEST(Check, WhatAJobMayAskForOfItsHost) {
+  EXPECT_EQ(After(Good(), [](JobSpec& s) { s.network = false; }), "");
+  EXPECT_EQ(After(Good(),
+                  [](JobSpec& s) {
+                    s.network = false;
+                    s.isolation = Isolation::kUser;
+                  }),
+            "no_network: isolation user cannot keep a job from the network");
+  EXPECT_THAT(After(Good(), [](JobSpec& s) { s.secrets = {"1"}; }),
+              StartsWith("secrets: `1` is no variable"));
+  EXPECT_EQ(After(Good(), [](JobSpec& s) { s.secrets.assign(65, "A"); }), "secrets: 65; at most 64");
+  EXPECT_THAT(After(Good(), [](JobSpec& s) { s.matrix["a-b"] = "x"; }), StartsWith("matrix: `a-b` is no"));
+}
+
 TEST(Check, WholeDocument) {
   EXPECT_THAT(After(Good(), [](JobSpec& s) { First(s).command.assign(limits::kJobDocument, 'x'); }),
               StartsWith("job document: "));

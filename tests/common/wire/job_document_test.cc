@@ -27,11 +27,14 @@ constexpr char kFull[] = R"({
   "plugins": [{"name": "ccache", "config": {"size": "5G", "deep": {"b": [1, true, null], "a": 2.5}}}, {"name": "bare", "config": {}}],
   "environment": [{"command": "env"}],
   "prepare": [{"name": "configure", "command": "cmake", "args": ["-B", "build", ""], "cwd": "src/app"}],
-  "test": [{"name": "unit", "command": "ctest\n./more", "screen": "tests", "silent": true, "env": {"A": "1", "B": ""}}],
+  "test": [{"name": "unit", "command": "ctest\n./more", "screen": "tests", "silent": true, "env": {"A": "1", "B": ""},
+            "allowFailure": true, "wallMs": "2000", "silenceMs": "300", "shell": "sh", "secrets": ["TOKEN"]}],
   "deploy": [{"command": "./install.sh"}],
   "cleanup": [{"command": "rm -rf build"}],
   "env": {"CC": "gcc-12", "EMPTY": ""}, "needs": {"os": "linux", "mem": "4G"},
-  "limits": {"wallMs": "60000", "silenceMs": "5000", "cleanupMs": "1000", "logBytes": "1048576"}
+  "limits": {"wallMs": "60000", "silenceMs": "5000", "cleanupMs": "1000", "logBytes": "1048576"},
+  "isolation": "ISOLATION_BUBBLEWRAP", "noNetwork": true, "secrets": ["KEY", "KEY2"], "submodules": true,
+  "matrix": {"cc": "gcc-12", "arch": "amd64"}
 })";
 
 v1::JobDocument Document(std::string_view json) {
@@ -91,6 +94,16 @@ TEST(JobDocument, SpecHoldsWhatTheDocumentSays) {
   EXPECT_EQ(test[0].command, "ctest\n./more");
   EXPECT_TRUE(test[0].silent);
   EXPECT_EQ(test[0].env.at("B"), "");
+  EXPECT_TRUE(test[0].allow_failure);
+  EXPECT_EQ(test[0].wall, std::chrono::seconds(2));
+  EXPECT_EQ(test[0].silence, std::chrono::milliseconds(300));
+  EXPECT_EQ(test[0].shell, "sh");
+  EXPECT_THAT(test[0].secrets, testing::ElementsAre("TOKEN"));
+  EXPECT_EQ(spec->isolation, Isolation::kBubblewrap);
+  EXPECT_FALSE(spec->network);
+  EXPECT_THAT(spec->secrets, testing::ElementsAre("KEY", "KEY2"));
+  EXPECT_TRUE(spec->submodules);
+  EXPECT_EQ(spec->matrix.at("cc"), "gcc-12");
   EXPECT_EQ(spec->phases[static_cast<int>(Phase::kPrepare)][0].args.size(), 3u);
   EXPECT_EQ(spec->limits.wall, std::chrono::seconds(60));
   EXPECT_EQ(spec->limits.log_bytes, 1048576u);
