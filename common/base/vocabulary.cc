@@ -6,10 +6,12 @@ namespace {
 constexpr std::string_view kTypeNames[] = {"", "TEST", "DEPLOY", "TEST_AND_DEPLOY"};
 constexpr std::string_view kStateNames[] = {"",       "created", "queued",  "received", "started",
                                             "passed", "failed",  "errored", "canceled", "skipped"};
-constexpr std::string_view kReasonNames[] = {
-    "",           "drone_lost", "shim_lost", "timeout", "silence", "log_limit", "log_incomplete",
-    "bad_config", "unknown",    "canceled",  "source",  "spawn",   "rejected",  "handed_back"};
+constexpr std::string_view kReasonNames[] = {"",         "drone_lost",  "shim_lost",      "timeout",
+                                             "silence",  "log_limit",   "log_incomplete", "bad_config",
+                                             "unknown",  "canceled",    "source",         "spawn",
+                                             "rejected", "handed_back", "plugin"};
 constexpr std::string_view kPhaseNames[] = {"environment", "prepare", "test", "deploy", "cleanup"};
+constexpr std::string_view kRunsAfterNames[] = {"", "passed", "failed", "always"};
 constexpr std::string_view kIsolationNames[] = {"auto", "none", "user", "bubblewrap"};
 
 template <typename Enum, std::size_t N>
@@ -40,10 +42,16 @@ std::string_view Name(Reason reason) {
 std::string_view Name(Phase phase) {
   return NameIn(kPhaseNames, phase);
 }
+std::string_view Name(RunsAfter when) {
+  return NameIn(kRunsAfterNames, when);
+}
 std::string_view Name(Isolation isolation) {
   return NameIn(kIsolationNames, isolation);
 }
 
+std::optional<RunsAfter> ParseRunsAfter(std::string_view text) {
+  return Parse<RunsAfter>(kRunsAfterNames, text);
+}
 std::optional<Isolation> ParseIsolation(std::string_view text) {
   return Parse<Isolation>(kIsolationNames, text);
 }

@@ -42,8 +42,12 @@ enum class Reason : std::uint8_t {
   kSpawn = 11,       // the drone could not start the attempt or a command's process
   kRejected = 12,    // every drone that was offered the job refused it
   kHandedBack = 13,  // its drone was stopped and gave it back
+  kPlugin = 14,      // a plugin of the job is missing, hung, crashed or spoke nonsense
 };
-inline constexpr Reason kLastReason = Reason::kHandedBack;
+inline constexpr Reason kLastReason = Reason::kPlugin;
+
+// When a job runs that waits for others, by how they ended.
+enum class RunsAfter : std::uint8_t { kPassed = 1, kFailed = 2, kAlways = 3 };
 
 enum class Phase : std::uint8_t { kEnvironment = 0, kPrepare = 1, kTest = 2, kDeploy = 3, kCleanup = 4 };
 inline constexpr int kPhaseCount = 5;
@@ -58,8 +62,10 @@ std::string_view Name(JobState state);  // "created" … "skipped"
 std::string_view Name(Reason reason);   // "drone_lost" …; "" for kNone
 std::string_view Name(Phase phase);     // "environment" …
 
+std::string_view Name(RunsAfter when);       // "passed", "failed", "always"
 std::string_view Name(Isolation isolation);  // "auto", "none", "user", "bubblewrap"
 
+std::optional<RunsAfter> ParseRunsAfter(std::string_view text);
 std::optional<Isolation> ParseIsolation(std::string_view text);
 std::optional<JobType> ParseJobType(std::string_view text);
 std::optional<JobState> ParseJobState(std::string_view text);  // also accepts "cancelled"

@@ -15,6 +15,15 @@ void BranchGate::Enter(const JobRow& job) {
   if (run != runs.begin()) ++held_;
 }
 
+void BranchGate::Rejoin(const JobRow& job, JobId sibling) {
+  auto place = places_.find(sibling);
+  if (place == places_.end()) return Enter(job);
+  const Place at = place->second;
+  at.run->second.jobs.insert(job.id);
+  places_.insert_or_assign(job.id, at);
+  if (at.run != at.branch->second.begin()) ++held_;
+}
+
 bool BranchGate::MayJoin(const JobRow& job) const {
   auto branch = branches_.find({job.repo, job.branch});
   if (branch == branches_.end()) return true;

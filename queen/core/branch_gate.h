@@ -19,6 +19,8 @@ namespace waggle::queen {
 class BranchGate {
  public:
   void Enter(const JobRow& job);  // REQUIRES: jobs of a run come together
+  // The same, for a job that comes back to a run that may be there already: takes the place of `sibling`.
+  void Rejoin(const JobRow& job, JobId sibling);
   bool MayGo(JobId job) const;
   bool MayJoin(const JobRow& job) const;  // could go at once if it entered now
   // The job is finished. Returns the jobs that may go now and might not before.

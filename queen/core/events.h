@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -20,8 +21,10 @@ using ConnectionId = Id<struct ConnectionTag>;  // a control stream of a drone, 
 
 // A job as somebody wants it, before the core gives it a number.
 struct JobDraft {
-  JobRow row;            // id, run, state and times are the core's
-  std::string document;  // serialized JobDocument without a job id
+  JobRow row;                           // id, run, after, state and times are the core's
+  std::vector<std::size_t> after = {};  // jobs of the same run, by their index in it, that it waits for
+  std::string skipped = {};             // why the run does not want it; "" = it does
+  std::string document;                 // serialized JobDocument without a job id
 };
 
 enum class Intake : std::uint8_t { kOpen = 0, kPaused = 1, kDraining = 2 };
@@ -69,8 +72,23 @@ struct SubmitJob {
 struct SubmitRun {
   RequestId request;
   RunRow run;
-  std::vector<JobDraft> jobs;
+  std::vector<JobDraft> jobs;  // no two wait for each other
   SubmissionKey key;
+  bool cancel_previous = false;  // of older runs of the branch what has not begun to deploy
+};
+// Once more, as they were: those of `jobs` in `again`, and what was skipped because of them.
+struct Retry {
+  RequestId request;
+  RunRow run;                // none: one job that came as a document
+  std::vector<JobRow> jobs;  // all of the run, as they are stored
+  std::set<JobId> again;
+  std::string by;
+};
+struct CancelRun {
+  RequestId request;
+  RunId run;
+  std::string by, reason;
+  bool now = false;
 };
 struct CancelJob {
   RequestId request;
@@ -191,12 +209,12 @@ struct Tick {};  // a wake-up that was asked for is due
 
 }  // namespace event
 
-using Event =
-    std::variant<event::SubmitJob, event::SubmitRun, event::CancelJob, event::Explain, event::ListFleet,
-                 event::DrainDrone, event::UndrainDrone, event::ForgetAttempt, event::Invite, event::Enrol,
-                 event::Revoke, event::ListPeers, event::Hello, event::Disconnected, event::Info,
-                 event::Heartbeat, event::Accept, event::Reject, event::Status, event::ShimLost, event::Alive,
-                 event::Trespass, event::LogComplete, event::Storage, event::Tick>;
+using Event = std::variant<event::SubmitJob, event::SubmitRun, event::Retry, event::CancelRun,
+                           event::CancelJob, event::Explain, event::ListFleet, event::DrainDrone,
+                           event::UndrainDrone, event::ForgetAttempt, event::Invite, event::Enrol,
+                           event::Revoke, event::ListPeers, event::Hello, event::Disconnected, event::Info,
+                           event::Heartbeat, event::Accept, event::Reject, event::Status, event::ShimLost,
+                           event::Alive, event::Trespass, event::LogComplete, event::Storage, event::Tick>;
 
 // ---- messages to a drone ----
 
@@ -285,8 +303,8 @@ struct PeerList {
   std::vector<PeerRow> peers;
   std::vector<InvitationRow> open;
 };
-using AnswerValue = std::variant<absl::Status, JobRow, SubmittedRun, KnownSubmission, Explanations, FleetView,
-                                 DroneView, PeerRow, InvitationRow, PeerList>;
+using AnswerValue = std::variant<absl::Status, JobRow, RunRow, SubmittedRun, KnownSubmission, Explanations,
+                                 FleetView, DroneView, PeerRow, InvitationRow, PeerList>;
 
 // ---- effects, to be performed in order after the rows of the step are durable ----
 

@@ -29,19 +29,26 @@ Hive::Hive(HiveConfig config, Snapshot snapshot, Time now)
   }
   for (Snapshot::Awaited& row : snapshot.awaited) {
     const Epoch epoch = row.attempt.epoch;
-    if (!attempts_.contains(epoch)) awaited_[epoch] = std::move(row);
+    if (attempts_.contains(epoch)) continue;
+    if (row.job.attempt != epoch) row.job.id = JobId();  // it runs once more
+    awaited_[epoch] = std::move(row);
   }
+  OpenRuns(snapshot);
 }
 
 Effects Hive::Start(Time now, WallMillis wall) {
   now_ = now;
   wall_ = wall;
+  settling_ = true;  // until every job is where it belongs
   BeginListening();
   std::vector<JobId> waiting, running;
   for (const auto& [id, job] : jobs_) {
     (job.attempt && attempts_.contains(job.attempt) ? running : waiting).push_back(id);
   }
   std::sort(waiting.begin(), waiting.end());
+  for (const std::vector<JobId>& ids : {running, waiting}) {
+    for (JobId id : ids) EnterBranch(jobs_.at(id));
+  }
   std::erase_if(waiting, [this](JobId id) {
     JobRow& job = jobs_.at(id);
     // Only the row that was set aside said whether its deploy was granted, and none may begin twice.
@@ -55,10 +62,12 @@ Effects Hive::Start(Time now, WallMillis wall) {
     FinishJob(job, JobState::kCanceled, Reason::kCanceled, CancelDetail(job));
     return true;
   });
-  for (const std::vector<JobId>& ids : {running, waiting}) {
-    for (JobId id : ids) EnterBranch(jobs_.at(id));
+  for (JobId id : waiting) {
+    JobRow& job = jobs_.at(id);
+    job.state == JobState::kCreated&& run_book_.Knows(id) ? decided_.push_back(id) : Enqueue(job);
   }
-  for (JobId id : waiting) Enqueue(jobs_.at(id));
+  settling_ = false;
+  Settle();
   for (auto& [epoch, attempt] : attempts_) {
     bool given_up = IsTerminal(attempt.row.state) && !attempt.row.log_closed;
     auto job = jobs_.find(attempt.row.job);
@@ -98,6 +107,8 @@ void Hive::On(const event::Explain& e) {
     auto job = jobs_.find(id);
     if (job == jobs_.end()) {
       answer.texts.emplace_back();
+    } else if (job->second.state == JobState::kCreated) {
+      answer.texts.push_back(run_book_.WhyWaiting(id));
     } else if (job->second.state == JobState::kQueued && job->second.attempt) {
       auto attempt = attempts_.find(job->second.attempt);
       answer.texts.push_back(
@@ -209,6 +220,7 @@ void Hive::Send(ConnectionId connection, ToDrone message) {
 }
 
 Effects Hive::Take() {
+  for (RunRow& run : run_book_.TakeChanged()) effects_.rows.runs.push_back(std::move(run));
   if (counters_changed_) effects_.rows.counters = counters_;
   counters_changed_ = false;
   effects_.wake_at = listen_until_;

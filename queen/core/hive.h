@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -15,6 +16,7 @@
 #include "queen/core/events.h"
 #include "queen/core/placement.h"
 #include "queen/core/rivals.h"
+#include "queen/core/run_book.h"
 #include "queen/core/submissions.h"
 
 namespace waggle::queen {
@@ -93,6 +95,8 @@ class Hive {
 
   void On(const event::SubmitJob&);
   void On(const event::SubmitRun&);
+  void On(const event::Retry&);
+  void On(const event::CancelRun&);
   void On(const event::CancelJob&);
   void On(const event::Explain&);
   void On(const event::ListFleet&);
@@ -123,6 +127,7 @@ class Hive {
   // True: it is a repeat, and answered.
   bool AnswerRepeat(RequestId request, const event::SubmissionKey& key);
   void Remember(const event::SubmissionKey& key, JobId job, RunId run);
+  // A row of its own; it goes nowhere yet.
   JobRow& AddJob(JobDraft draft, RunId run);
   void EnterBranch(const JobRow& job);
   void LeaveBranch(JobId job);  // whom it held up goes on
@@ -133,7 +138,10 @@ class Hive {
   // queued again at once, or its verdict follows when the log is sealed. On an attempt that was given up
   // before: wait for no records.
   void GiveUp(Attempt& attempt, Reason reason, std::string detail, std::uint64_t log_at_least);
-  void FinishJob(JobRow& job, JobState state, Reason reason, std::string detail);
+  // Gives the row as it is stored; `job` is gone.
+  JobRow FinishJob(JobRow& job, JobState state, Reason reason, std::string detail);
+  // Gives the job as it is after that.
+  JobRow CancelUnfinished(JobRow& job, const std::string& by, const std::string& reason, bool now);
   static std::string CancelDetail(const JobRow& job);
   void SendCancel(const Drone& drone, const JobRow& job);
   // After a restart: an attempt nobody can bring to an end any more.
@@ -147,8 +155,24 @@ class Hive {
   // The attempt ended because somebody closes its drone: as long as the job has some left, it does not count.
   static void Excuse(JobRow& job, Reason reason);
   bool MayRetry(const JobRow& job, const Attempt& attempt, Reason reason) const;
+  static bool MayRepeat(const JobRow& job, const Attempt& attempt, JobState state);
+  JobRow RepeatFailed(JobRow& job);
+  std::uint32_t RetriesOf(const JobRow& job) const;  // of infrastructure
+  static std::uint32_t Counted(const JobRow& job);   // attempts that count against them
   // True when one of them was news.
   bool TakeTimes(Attempt& attempt, WallMillis received, WallMillis started, WallMillis finished);
+
+  // hive_runs.cc
+  void OpenRuns(Snapshot& snapshot);
+  void SupersedeBefore(const RunRow& run);
+  void CancelRun(RunId run, const std::string& by, const std::string& reason, bool now, bool spare_deploys);
+  // Jobs that wait for others, of which something was decided: they go, or are skipped.
+  void Settle();
+  // OK: the rows are what the core knows, and each of `again` may run once more.
+  absl::Status CheckRetry(const event::Retry& e) const;
+  // Those of `jobs` as this step left them, by id.
+  std::vector<JobRow> StoredOf(const std::vector<JobRow>& jobs) const;
+  void NoteEnded(const JobRow& job);
 
   // hive_late.cc
   // It has ended as unknown; its drone does not know yet.
@@ -254,6 +278,12 @@ class Hive {
   std::unordered_map<std::string, DroneId> by_identity_, by_name_;
   std::unordered_map<ConnectionId, DroneId> by_connection_;
   std::unordered_map<SessionId, DroneId> by_session_;
+  RunBook run_book_;
+  std::vector<JobId> decided_;  // by it
+  bool settling_ = false;
+  // The newest jobs that ended, with the attempts they had: what is read from the store may be older.
+  std::unordered_map<JobId, std::uint32_t> recent_;
+  std::deque<JobId> recent_order_;
   Submissions submissions_;
   Access access_;
   BranchGate branch_gate_;  // of unfinished jobs; those it holds are not known to placement_
@@ -283,6 +313,7 @@ inline constexpr Duration kAvoidSilent = std::chrono::seconds(30);
 // Unknown deploys that a drone may still explain: a KiB or two of memory each. Behind it the oldest are given
 // up.
 inline constexpr std::size_t kTruthsAwaited = 4096;
-inline constexpr int kTrespasses = 3;  // messages about others' attempts that end a session
+inline constexpr std::size_t kRecentJobs = 4096;  // a read is not behind by more
+inline constexpr int kTrespasses = 3;             // messages about others' attempts that end a session
 
 }  // namespace waggle::queen

@@ -48,7 +48,6 @@ JobRow& Hive::AddJob(JobDraft draft, RunId run) {
   job.times = {.created = wall_};
   EnterBranch(job);
   effects_.rows.documents.push_back({id, std::move(draft.document)});
-  Enqueue(job);
   return job;
 }
 
@@ -80,21 +79,9 @@ void Hive::Remember(const event::SubmissionKey& key, JobId job, RunId run) {
 void Hive::On(const event::SubmitJob& e) {
   if (AnswerRepeat(e.request, e.key) || RefuseNew(e.request)) return;
   JobRow& job = AddJob(e.draft, RunId());
+  Enqueue(job);
   Remember(e.key, job.id, RunId());
   effects_.after.push_back(effect::Answer{e.request, job});
-}
-
-void Hive::On(const event::SubmitRun& e) {
-  if (AnswerRepeat(e.request, e.key) || RefuseNew(e.request)) return;
-  SubmittedRun answer;
-  answer.run = e.run;
-  answer.run.id = RunId(++counters_.run);
-  answer.run.created = wall_;
-  counters_changed_ = true;
-  effects_.rows.runs.push_back(answer.run);
-  Remember(e.key, JobId(), answer.run.id);
-  for (const JobDraft& draft : e.jobs) answer.jobs.push_back(AddJob(draft, answer.run.id));
-  effects_.after.push_back(effect::Answer{e.request, std::move(answer)});
 }
 
 // A job that runs already is not held any more: two runs of a branch were started while they were allowed to.
@@ -143,8 +130,15 @@ void Hive::Assign(JobId id, DroneId drone_id) {
 }
 
 bool Hive::MayRetry(const JobRow& job, const Attempt& attempt, Reason reason) const {
-  return IsInfrastructure(reason) && !MustNotRepeat(attempt.row) &&
-         job.attempts - job.excused <= static_cast<std::uint32_t>(config_.infrastructure_retries);
+  return IsInfrastructure(reason) && !MustNotRepeat(attempt.row) && Counted(job) <= RetriesOf(job);
+}
+
+std::uint32_t Hive::RetriesOf(const JobRow& job) const {
+  return static_cast<std::uint32_t>(job.retry_infra >= 0 ? job.retry_infra : config_.infrastructure_retries);
+}
+
+std::uint32_t Hive::Counted(const JobRow& job) {
+  return job.attempts - job.retried - job.excused - job.failed_before;
 }
 
 void Hive::Excuse(JobRow& job, Reason reason) {
@@ -183,8 +177,7 @@ void Hive::GiveUp(Attempt& attempt, Reason reason, std::string detail, std::uint
     if (job.excused > excused) {
       absl::StrAppend(&text, " (queued again; it does not count as a failed attempt)");
     } else {
-      absl::StrAppend(&text, " (attempt ", job.attempts - job.excused, " of ",
-                      config_.infrastructure_retries + 1, ", queued again)");
+      absl::StrAppend(&text, " (attempt ", Counted(job), " of ", RetriesOf(job) + 1, ", queued again)");
     }
     FinishAttempt(attempt, JobState::kErrored, reason, detail);
     Enqueue(job);
@@ -236,7 +229,7 @@ void Hive::FinishAttempt(Attempt& attempt, JobState state, Reason reason, std::s
   ReleaseSlot(attempt);
 }
 
-void Hive::FinishJob(JobRow& job, JobState state, Reason reason, std::string detail) {
+JobRow Hive::FinishJob(JobRow& job, JobState state, Reason reason, std::string detail) {
   job.state = state;
   job.reason = reason;
   job.detail = std::move(detail);
@@ -244,15 +237,18 @@ void Hive::FinishJob(JobRow& job, JobState state, Reason reason, std::string det
   if (times.finished == 0) times.finished = wall_;
   times.finished = std::max({times.finished, times.started, times.received, times.queued});
   Save(job);
-  JobId id = job.id;
-  placement_.RemoveJob(id);
-  jobs_.erase(id);
-  LeaveBranch(id);
+  JobRow ended = job;
+  placement_.RemoveJob(ended.id);
+  jobs_.erase(ended.id);
+  LeaveBranch(ended.id);
+  NoteEnded(ended);
+  return ended;
 }
 
 void Hive::LeaveBranch(JobId id) {
   for (JobId next : branch_gate_.Leave(id)) {
     const JobRow& freed = jobs_.at(next);
+    if (freed.state != JobState::kQueued) continue;  // it waits for others of its run
     placement_.AddJob(next, freed.priority, RequirementOf(freed));
   }
 }
@@ -317,8 +313,8 @@ void Hive::On(const event::LogComplete& e) {
     job.duration_ms = std::chrono::duration_cast<std::chrono::milliseconds>(e.duration).count();
     TakeTimes(attempt, 0, e.final.started, e.final.finished);
     FinishAttempt(attempt, state, reason, detail);
-    FinishJob(job, state, reason, std::move(detail));
-    const JobRow ended = effects_.rows.jobs.back();
+    const JobRow ended =
+        MayRepeat(job, attempt, state) ? RepeatFailed(job) : FinishJob(job, state, reason, std::move(detail));
     const bool said = SayVerdict(attempt);
     if (!said && reason == Reason::kUnknown) AwaitTruth(attempt, ended);
     if (!said && attempt.kept) AskAgain(attempt);
@@ -332,6 +328,20 @@ void Hive::On(const event::LogComplete& e) {
     // A late log may be there that the backup does not know: it goes on behind what was acknowledged.
     effects_.after.push_back(effect::OpenLog{e.epoch, SessionId(), sealed_behind});
   }
+}
+
+// Its own commands said no, and its file says to try again. Not what has begun to deploy.
+bool Hive::MayRepeat(const JobRow& job, const Attempt& attempt, JobState state) {
+  return state == JobState::kFailed && !attempt.row.granted && !job.cancel_requested &&
+         job.failed_before < static_cast<std::uint32_t>(std::max(0, job.retry_failed));
+}
+
+JobRow Hive::RepeatFailed(JobRow& job) {
+  ++job.failed_before;
+  job.test_code = job.deploy_code = -1;
+  job.times.finished = 0;
+  Enqueue(job);
+  return job;
 }
 
 void Hive::TakeForgottenSeal(Attempt& attempt, const journal::Final& final) {
@@ -364,31 +374,27 @@ void Hive::On(const event::CancelJob& e) {
         absl::FailedPreconditionError(absl::StrCat("job ", e.job.value(), " is not running any more"))});
     return;
   }
-  JobRow& job = found->second;
-  bool escalates = e.now && !job.cancel_now;
+  effects_.after.push_back(effect::Answer{e.request, CancelUnfinished(found->second, e.by, e.reason, e.now)});
+}
+
+JobRow Hive::CancelUnfinished(JobRow& job, const std::string& by, const std::string& reason, bool now) {
+  bool escalates = now && !job.cancel_now;
   if (!job.cancel_requested) {
     job.cancel_requested = true;
-    job.canceled_by = e.by;
-    job.cancel_reason = e.reason;
+    job.canceled_by = by;
+    job.cancel_reason = reason;
   } else if (!escalates) {
-    effects_.after.push_back(effect::Answer{e.request, job});
-    return;
+    return job;
   }
-  job.cancel_now = job.cancel_now || e.now;
-  if (!job.attempt) {
-    JobRow ended = job;
-    FinishJob(job, JobState::kCanceled, Reason::kCanceled, CancelDetail(job));
-    ended = effects_.rows.jobs.back();
-    effects_.after.push_back(effect::Answer{e.request, std::move(ended)});
-    return;
-  }
+  job.cancel_now = job.cancel_now || now;
+  if (!job.attempt) return FinishJob(job, JobState::kCanceled, Reason::kCanceled, CancelDetail(job));
   Save(job);
   Attempt& attempt = attempts_.at(job.attempt);
   auto drone = drones_.find(attempt.row.drone);
   if (drone != drones_.end() && drone->second.connection && drone->second.session == attempt.session) {
     SendCancel(drone->second, job);
   }
-  effects_.after.push_back(effect::Answer{e.request, job});
+  return job;
 }
 
 }  // namespace waggle::queen

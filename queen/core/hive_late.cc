@@ -127,7 +127,7 @@ void Hive::TakeTruth(const event::LogComplete& e) {
   row.log_ended = wall_;
   row.late = job.late = LateTruthOf(e, wall_);
   Save(row);
-  Save(job);
+  if (job.id) Save(job);  // else it runs once more
   awaited_.erase(at);
   auto held = attempts_.find(e.epoch);
   if (held != attempts_.end() && !SayVerdict(held->second) && held->second.kept) AskAgain(held->second);

@@ -135,6 +135,7 @@ void Hive::ApplyStatus(Drone& drone, Attempt& attempt, const HeldAttempt& held) 
     if (job.attempt == attempt.row.epoch) job.state = attempt.row.state;
     Save(attempt.row);
     Save(job);
+    run_book_.Started(job);
   }
   if (grant) Send(drone.connection, to_drone::Grant{held.epoch});
   if (planted::Is(planted::kPassedWithoutLog) && held.state == HeldState::kFinished && held.test_code == 0) {

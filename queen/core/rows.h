@@ -63,6 +63,15 @@ struct JobRow {
   std::string canceled_by, cancel_reason;
   Receipt receipt;  // of the attempt that decided
   LateTruth late;   // likewise
+  // Its place in its run.
+  std::vector<JobId> after;  // waits for these
+  RunsAfter runs_after = RunsAfter::kPassed;
+  bool allow_failure = false;       // what it comes to does not decide about the run
+  bool not_wanted = false;          // the run's own conditions left it out: skipped, and nobody minds
+  std::int32_t retry_infra = -1;    // attempts more when the infrastructure fails; -1 = as the queen says
+  std::int32_t retry_failed = 0;    // attempts more when its commands fail
+  std::uint32_t failed_before = 0;  // attempts that failed and were repeated for it
+  std::uint32_t retried = 0;        // attempts that there were when somebody asked for the job once more
 };
 
 struct AttemptRow {
@@ -107,10 +116,19 @@ struct DroneRow {
   WallMillis drain_deadline = 0;  // what runs then is handed back; 0 = it may run to its end
 };
 
+// One trigger on a repository. Its jobs name it.
 struct RunRow {
   RunId id;
   std::string repo, branch, commit;
   WallMillis created = 0;
+  std::string name, event, title, by;  // of the pipeline; why it is; first line of the message; who asked
+  // kCreated until a drone took a job of it, then kStarted; a verdict when all that decide have one.
+  JobState state = JobState::kCreated;
+  // What the worst of the required jobs says so far; kCreated = none has said anything bad.
+  JobState verdict = JobState::kCreated;
+  WallMillis finished = 0;
+  std::int64_t duration_ms = 0;  // of all its jobs together
+  bool fast_finish = false;      // does not wait for jobs whose failure is allowed
 };
 
 enum class PeerKind : std::uint8_t { kDrone = 1, kUser = 2 };
@@ -172,6 +190,8 @@ struct Snapshot {
   std::vector<InvitationRow> invitations;
   std::vector<Awaited> awaited;
   std::vector<RestoreRow> restores;
+  std::vector<RunRow> runs;      // with a job that has not ended
+  std::vector<JobRow> run_jobs;  // jobs of those that have
 };
 
 // The rows of one batch of core steps: all of it is stored, or nothing.

@@ -60,7 +60,8 @@ class Oracle {
   void Answered(JobId job) { accepted_.insert(job); }
   const std::set<JobId>& accepted() const { return accepted_; }
 
-  // Everything is over: the stored logs, byte by byte.
+  void CheckRuns();  // everything is over
+  // Likewise: the stored logs, byte by byte.
   void CheckEnd();
 
   // The log of an attempt on the queen's disk.
@@ -92,6 +93,7 @@ class Oracle {
 
   void CheckNewAttempt(const queen::AttemptRow& row);
   void CheckBranch(JobId job);
+  void CheckGraph(const queen::JobRow& row);
   void CheckVerdict(const queen::JobRow& row);
   void CheckLateTruth(const queen::AttemptRow& row);
   // Of the late log: every record as the shim wrote it, from where the sealed log's end was; gives the last.
@@ -115,6 +117,8 @@ class Oracle {
   std::set<std::string> revoked_;  // keys
   std::set<std::string> drained_;  // by a person who was told so
   std::vector<JobId> assigned_;    // by the batch that is committed
+  std::set<JobId> again_;          // likewise: ended before it and runs once more by it
+  std::set<JobId> retried_;        // likewise at any time
   // What was stored once, also when a restored queen does not remember it.
   Epoch highest_;
   std::set<Epoch> granted_, ended_, told_late_;

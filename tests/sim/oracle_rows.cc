@@ -21,7 +21,7 @@ void Oracle::CheckNewAttempt(const queen::AttemptRow& row) {
   }
   auto job = store_.jobs.find(row.job);
   if (job == store_.jobs.end()) return;
-  if (job->second.cancel_requested) {
+  if (job->second.cancel_requested && !again_.contains(row.job)) {
     world_.Fail("I12", absl::StrCat("job ", row.job.value(), " was canceled and then assigned again"));
   }
 }
@@ -40,7 +40,62 @@ void Oracle::CheckBranch(JobId job) {
   }
 }
 
+// Every job runs or is skipped for how those before it ended. What somebody had run once more in between says
+// nothing any more.
+void Oracle::CheckGraph(const queen::JobRow& row) {
+  const bool skipped = row.state == JobState::kSkipped;
+  if (skipped) world_.Sometimes(Rare::job_skipped);
+  if ((skipped && row.not_wanted) || (!skipped && row.after.empty())) return;
+  bool open = false, spoiled = false;
+  for (JobId id : row.after) {
+    const queen::JobRow& before = store_.jobs.at(id);
+    if (retried_.contains(id)) return;
+    const bool well = before.state == JobState::kPassed || before.not_wanted ||
+                      (before.allow_failure && before.state != JobState::kCanceled);
+    open = open || !IsTerminal(before.state);
+    spoiled = spoiled || (IsTerminal(before.state) && !well);
+  }
+  const bool right = row.runs_after == RunsAfter::kPassed   ? skipped == spoiled && (skipped || !open)
+                     : row.runs_after == RunsAfter::kFailed ? !open && skipped == !spoiled
+                                                            : !open && !skipped;
+  if (!right) {
+    world_.Fail("I18",
+                absl::StrCat("job ", row.id.value(), skipped ? " is skipped" : " runs", ", to be run after ",
+                             std::string(Name(row.runs_after)), " ones; those before it ",
+                             open      ? "have not all ended"
+                             : spoiled ? "did not all pass"
+                                       : "passed"));
+  }
+}
+
+// What a run has come to is what its jobs have come to.
+void Oracle::CheckRuns() {
+  for (const auto& [id, run] : store_.runs) {
+    int worst = 0;
+    constexpr JobState kOrder[] = {JobState::kPassed, JobState::kFailed, JobState::kErrored,
+                                   JobState::kCanceled};
+    for (const auto& [job, row] : store_.jobs) {
+      if (row.run != id || row.allow_failure || row.not_wanted) continue;
+      for (int i = 0; i < 4; ++i) {
+        if (row.state == kOrder[i]) worst = std::max(worst, i);
+      }
+    }
+    if (run.state != kOrder[worst]) {
+      world_.Fail("I18", absl::StrCat("r", id.value(), " is ", std::string(Name(run.state)),
+                                      ", its jobs came to ", std::string(Name(kOrder[worst]))));
+    }
+  }
+}
+
 void Oracle::BeforeCommit(const queen::WriteBatch& rows) {
+  again_.clear();
+  for (const queen::JobRow& row : rows.jobs) {
+    auto before = store_.jobs.find(row.id);
+    const bool ended = before != store_.jobs.end() && IsTerminal(before->second.state);
+    if (ended && row.state == JobState::kCreated && row.retried == before->second.attempts)
+      again_.insert(row.id);
+  }
+  retried_.insert(again_.begin(), again_.end());
   for (const queen::AttemptRow& row : rows.attempts) {
     auto before = store_.attempts.find(row.epoch);
     if (before != store_.attempts.end()) {
@@ -51,13 +106,20 @@ void Oracle::BeforeCommit(const queen::WriteBatch& rows) {
     CheckNewAttempt(row);
     assigned_.push_back(row.job);
     if (row.number > 1) world_.Sometimes(Rare::queued_again);
+    auto job = store_.jobs.find(row.job);
+    if (job != store_.jobs.end() && job->second.failed_before > 0) world_.Sometimes(Rare::failed_repeated);
   }
 }
 
 void Oracle::AfterCommit(const queen::WriteBatch& rows) {
-  for (JobId job : std::exchange(assigned_, {})) CheckBranch(job);
+  for (JobId job : std::exchange(assigned_, {})) {
+    CheckBranch(job);
+    CheckGraph(store_.jobs.at(job));
+  }
   for (const queen::JobRow& row : rows.jobs) {
     if (row.cancel_requested) canceled_.insert(row.id);
+    if (row.state == JobState::kSkipped) CheckGraph(row);
+    if (row.canceled_by == "waggle") world_.Sometimes(Rare::run_superseded);
   }
   for (const queen::AttemptRow& row : rows.attempts) {
     highest_ = std::max(highest_, row.epoch);
@@ -89,7 +151,8 @@ void Oracle::CheckVerdict(const queen::JobRow& row) {
   if (!row.attempt) {
     const bool settled = row.reason == Reason::kUnknown && !store_.restores.empty();
     if (settled) world_.Sometimes(Rare::deploy_settled);
-    if (row.state != JobState::kCanceled && !settled) wrong("I3", "no attempt said so");
+    if (row.state != JobState::kCanceled && row.state != JobState::kSkipped && !settled)
+      wrong("I3", "no attempt said so");
     return;
   }
   for (auto it = store_.attempts.rbegin(); it != store_.attempts.rend(); ++it) {
@@ -121,7 +184,7 @@ void Oracle::CheckVerdict(const queen::JobRow& row) {
       if (row.reason == Reason::kDroneLost || row.reason == Reason::kShimLost ||
           row.reason == Reason::kRejected || row.reason == Reason::kHandedBack) {
         if (attempt.granted) return wrong("I1", "its deploy may have begun");
-        if (row.attempts - row.excused <= 2)
+        if (row.attempts - row.retried - row.failed_before - row.excused <= 2)
           return wrong("I1", absl::StrCat("after only ", row.attempts, " attempts"));
         world_.Sometimes(Rare::retries_used_up);
       }

@@ -53,6 +53,10 @@ queen::JobDraft Simulation::DraftOf(std::size_t index) const {
     draft.row.repo = absl::StrCat("repo", job.repository);
     draft.row.branch = "main";
   }
+  draft.row.runs_after = job.runs_after;
+  draft.row.allow_failure = job.allow_failure;
+  draft.row.retry_failed = job.retry_failed;
+  if (job.not_wanted) draft.skipped = "not now";
   return draft;
 }
 
@@ -102,6 +106,11 @@ void Simulation::SubmitRun(std::uint32_t run) {
     if (plan_.jobs[n].run != run || !plan_.job_kept[n]) continue;
     indexes.push_back(n);
     drafts.push_back(DraftOf(n));
+    // Bits name jobs of the plan; those that were taken out of it are waited for by nobody.
+    for (std::size_t before = 0; before + 1 < indexes.size(); ++before) {
+      const std::size_t first = FirstOf(run);
+      if (plan_.jobs[n].after >> (indexes[before] - first) & 1) drafts.back().after.push_back(before);
+    }
     row.repo = drafts.back().row.repo;
     row.branch = drafts.back().row.branch;
   }
@@ -113,16 +122,63 @@ void Simulation::SubmitRun(std::uint32_t run) {
     }
     if (jobs.size() != indexes.size()) return world_.Fail("I10", "a run has other jobs than were submitted");
     for (std::size_t n = 0; n < indexes.size(); ++n) Submitted(indexes[n], jobs[n]);
+    const JobPlan& first = plan_.jobs[indexes[0]];
+    if (first.run_canceled_after && canceled_runs_.insert(id).second) {
+      world_.After(*first.run_canceled_after, [this, id] { CancelRun(id); });
+    }
   };
   if (const queen::SubmissionRow* stored = FindStored(key.key)) return submitted(stored->run);
   queen_.Ask(
       [&](queen::RequestId id) {
-        return queen::event::SubmitRun{id, row, drafts, key};
+        return queen::event::SubmitRun{id, row, drafts, key, plan_.jobs[indexes[0]].cancel_previous};
       },
       [this, run, submitted](const queen::AnswerValue* answer) {
         if (NotTaken(answer)) return world_.After(kAskAgain, [this, run] { SubmitRun(run); });
         if (const auto* fresh = std::get_if<queen::SubmittedRun>(answer)) submitted(fresh->run.id);
         if (const auto* known = std::get_if<queen::KnownSubmission>(answer)) submitted(known->row.run);
+      });
+}
+
+std::size_t Simulation::FirstOf(std::uint32_t run) const {
+  std::size_t n = 0;
+  while (plan_.jobs[n].run != run) ++n;
+  return n;
+}
+
+void Simulation::CancelRun(RunId run) {
+  queen_.Ask(
+      [&](queen::RequestId id) {
+        return queen::event::CancelRun{id, run, "alice", "enough of it", false};
+      },
+      [this, run](const queen::AnswerValue* answer) {
+        if (NotTaken(answer)) return world_.After(kAskAgain, [this, run] { CancelRun(run); });
+        if (std::holds_alternative<queen::RunRow>(*answer)) world_.Sometimes(Rare::run_canceled);
+      });
+}
+
+// As the API does: from what is stored. Deploys are left alone, so that no second one is anybody's wish.
+void Simulation::Retry(JobId job) {
+  auto row = store_.jobs.find(job);
+  if (!queen_.up() || row == store_.jobs.end()) return;
+  if (row->second.type != JobType::kTest || !IsTerminal(row->second.state)) return;
+  if (world_.now() > plan_.chaos_end) return;  // what is over then must stay so
+  queen::event::Retry retry;
+  retry.again = {job};
+  retry.by = "alice";
+  auto run = store_.runs.find(row->second.run);
+  if (run != store_.runs.end()) retry.run = run->second;
+  for (const auto& [id, stored] : store_.jobs) {
+    if (id == job || (row->second.run && stored.run == row->second.run)) retry.jobs.push_back(stored);
+  }
+  queen_.Ask(
+      [&](queen::RequestId id) {
+        retry.request = id;
+        return retry;
+      },
+      [this](const queen::AnswerValue* answer) {
+        if (answer != nullptr && std::holds_alternative<queen::SubmittedRun>(*answer)) {
+          world_.Sometimes(Rare::job_retried);
+        }
       });
 }
 
@@ -143,6 +199,7 @@ void Simulation::Submitted(std::size_t index, JobId job) {
   if (plan.cancel_after) {
     world_.After(*plan.cancel_after, [this, job, now = plan.cancel_now] { Cancel(job, now); });
   }
+  if (plan.retried_after) world_.After(*plan.retried_after, [this, job] { Retry(job); });
   if (plan.watched) Watch(index);
 }
 

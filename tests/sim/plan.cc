@@ -41,6 +41,31 @@ JobPlan MakeJob(Random& random, bool any_gpu) {
   return job;
 }
 
+// The last job becomes the first of a run.
+void MakeRun(Random& random, bool any_gpu, std::uint32_t number, Plan& plan) {
+  JobPlan& first = plan.jobs.back();
+  first.run = number;
+  first.cancel_previous = random.OneIn(4);
+  if (random.OneIn(6)) first.run_canceled_after = random.Skewed(kMilli, kMinute);
+  const JobPlan like = first;
+  const std::uint64_t count = 1 + random.Below(5);
+  for (std::uint64_t n = 0; n < count; ++n) {
+    if (n > 0) {
+      plan.jobs.push_back(MakeJob(random, any_gpu));
+      plan.jobs.back().run = number;
+      plan.jobs.back().repository = like.repository;
+      plan.jobs.back().submit_at = like.submit_at;
+    }
+    JobPlan& job = plan.jobs.back();
+    if (n > 0 && random.OneIn(2)) job.after = static_cast<std::uint32_t>(random.Below(1u << n));
+    job.runs_after = random.OneIn(2) ? RunsAfter::kPassed : static_cast<RunsAfter>(1 + random.Below(3));
+    job.allow_failure = random.OneIn(5);
+    job.not_wanted = random.OneIn(10);
+    job.retry_failed = random.OneIn(4) ? 2 : 0;
+    if (random.OneIn(4)) job.retried_after = random.Skewed(kSecond, 2 * kMinute);
+  }
+}
+
 void MakeJobs(Random& random, Plan& plan) {
   const bool any_gpu = std::find(plan.gpu.begin(), plan.gpu.end(), true) != plan.gpu.end();
   std::uint64_t all_slots = 0;
@@ -51,17 +76,8 @@ void MakeJobs(Random& random, Plan& plan) {
   while (plan.jobs.size() < count) {
     JobPlan job = MakeJob(random, any_gpu);
     job.submit_at = random.Between(0, plan.chaos_end * 7 / 10);
-    if (random.OneIn(8)) {
-      job.run = ++runs;
-      for (std::uint64_t more = random.Below(3); more > 0; --more) {
-        JobPlan other = MakeJob(random, any_gpu);
-        other.run = job.run;
-        other.repository = job.repository;
-        other.submit_at = job.submit_at;
-        plan.jobs.push_back(other);
-      }
-    }
-    plan.jobs.push_back(std::move(job));
+    plan.jobs.push_back(job);
+    if (random.OneIn(7)) MakeRun(random, any_gpu, ++runs, plan);
   }
 }
 

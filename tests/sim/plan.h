@@ -48,6 +48,13 @@ struct StepPlan {
 struct JobPlan {
   JobType type = JobType::kTest;
   std::array<std::vector<StepPlan>, kPhaseCount> phases;
+  // Of a run: which of its jobs before this one it waits for (bits), and how.
+  std::uint32_t after = 0;
+  RunsAfter runs_after = RunsAfter::kPassed;
+  bool allow_failure = false, not_wanted = false;
+  std::int32_t retry_failed = 0;
+  bool cancel_previous = false;  // of the run; said by its first job
+  std::optional<Nanos> run_canceled_after, retried_after;
   std::uint32_t run = 0;  // jobs of equal number are submitted together as a run; 0 = as a document
   int repository = 0;     // 0 = none
   std::int32_t priority = 0;

@@ -50,6 +50,7 @@ Result Simulation::Run(std::uint64_t most_steps) {
     if (!quiet && world_.result.steps < most_steps_) world_.Fail("I2", Unfinished());
     if (!world_.failed() && quiet) {
       oracle_.CheckEnd();
+      oracle_.CheckRuns();
       CheckWatchers();
       ProbeSlots();
     }

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "tests/sim/drone.h"
@@ -45,6 +46,9 @@ class Simulation {
   queen::JobDraft DraftOf(std::size_t index) const;
   void Submitted(std::size_t index, JobId job);
   void Cancel(JobId job, bool now);
+  std::size_t FirstOf(std::uint32_t run) const;  // index of its first job
+  void CancelRun(RunId run);
+  void Retry(JobId job);
   const queen::SubmissionRow* FindStored(const std::string& key);
   void DrainDrone(const Fault& fault);  // and later undrains it
   void UndrainDrone(const std::string& name);
@@ -80,6 +84,7 @@ class Simulation {
   std::map<std::size_t, JobId> jobs_;  // of the plan, once their number is known
   std::map<JobId, std::size_t> plans_;
   std::map<JobId, View> views_;
+  std::set<RunId> canceled_runs_;
   std::map<std::string, std::uint64_t> undrains_;  // asked for, by drone
   std::uint64_t queen_power_losses_ = 0;
   std::uint64_t invited_ = 0;

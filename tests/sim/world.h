@@ -36,7 +36,8 @@ namespace waggle::sim {
   X(submission_repeated) X(submission_found_stored) \
   X(clone_deposed) X(revoked) X(log_bit_flipped) X(log_incomplete) X(spool_damaged) \
   X(late_truth) X(late_shim_lost) X(late_drone_gone) \
-  X(backup_restored) X(deploy_settled) X(attempt_forgotten)
+  X(backup_restored) X(deploy_settled) X(attempt_forgotten) \
+  X(job_skipped) X(failed_repeated) X(job_retried) X(run_canceled) X(run_superseded)
 // clang-format on
 
 enum class Rare : std::uint8_t {

@@ -32,7 +32,10 @@ void ShadowStore::Take(const JobRow& row) {
   // Beside the verdict the truth may come, once.
   const bool truth =
       at != jobs.end() && row.late.known() && !at->second.late.known() && Same(row, at->second);
-  if (at != jobs.end() && IsTerminal(at->second.state) && !truth) {
+  // Somebody asked for it once more.
+  const bool again = at != jobs.end() && row.state == JobState::kCreated && !row.attempt &&
+                     row.retried == at->second.attempts;
+  if (at != jobs.end() && IsTerminal(at->second.state) && !truth && !again) {
     problem_(absl::StrCat("job ", row.id.value(), " is ", std::string(Name(at->second.state)),
                           " and was written again as ", std::string(Name(row.state)),
                           Same(row, at->second) ? " (the same)" : ""));
@@ -63,6 +66,18 @@ void ShadowStore::Take(const AttemptRow& row) {
   attempts[row.epoch] = row;
 }
 
+void ShadowStore::Take(const RunRow& row) {
+  auto at = runs.find(row.id);
+  const bool again = row.state == JobState::kStarted && row.finished == 0;
+  if (at != runs.end() && IsTerminal(at->second.state) && row.state != at->second.state && !again) {
+    problem_(absl::StrCat("r", row.id.value(), " is ", std::string(Name(at->second.state)), " and becomes ",
+                          std::string(Name(row.state))));
+  }
+  Check(row.id.value() <= counters.run, "a run is stored without the counter that gave its number",
+        row.id.value());
+  runs[row.id] = row;
+}
+
 void ShadowStore::Apply(const WriteBatch& batch) {
   if (batch.counters) Take(*batch.counters);
   for (const JobRow& row : batch.jobs) Take(row);
@@ -72,7 +87,7 @@ void ShadowStore::Apply(const WriteBatch& batch) {
           row.id.value());
     drones[row.id] = row;
   }
-  for (const RunRow& row : batch.runs) runs[row.id] = row;
+  for (const RunRow& row : batch.runs) Take(row);
   for (const PeerRow& row : batch.peers) {
     auto before = peers.find(row.id);
     Check(before == peers.end() || before->second.revoked == 0, "a revoked peer was written again",
@@ -122,6 +137,15 @@ Snapshot ShadowStore::Load() const {
   }
   for (const auto& [epoch, row] : attempts) {
     if (row.late_awaited) snapshot.awaited.push_back({jobs.at(row.job), row});
+  }
+  for (const JobRow& unfinished : std::vector<JobRow>(snapshot.jobs)) {
+    const bool known = std::any_of(snapshot.runs.begin(), snapshot.runs.end(),
+                                   [&](const RunRow& run) { return run.id == unfinished.run; });
+    if (!unfinished.run || known) continue;
+    if (auto run = runs.find(unfinished.run); run != runs.end()) snapshot.runs.push_back(run->second);
+    for (const auto& [id, row] : jobs) {
+      if (row.run == unfinished.run && IsTerminal(row.state)) snapshot.run_jobs.push_back(row);
+    }
   }
   for (const auto& [id, row] : drones) snapshot.drones.push_back(row);
   for (const auto& [id, row] : peers) snapshot.peers.push_back(row);

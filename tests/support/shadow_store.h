@@ -37,6 +37,7 @@ class ShadowStore {
   void Take(const Counters& c);
   void Take(const JobRow& row);
   void Take(const AttemptRow& row);
+  void Take(const RunRow& row);
 
   std::function<void(const std::string&)> problem_;
 };

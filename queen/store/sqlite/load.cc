@@ -38,6 +38,16 @@ std::string AwaitingJobsSql() {
                       ")");
 }
 
+// The unfinished jobs of a run are loaded anyway.
+std::string RunsSql() {
+  return absl::StrCat("SELECT ", Columns<RunTable>(), " FROM runs WHERE id IN (SELECT run FROM ", kUnfinished,
+                      ") ORDER BY id");
+}
+std::string RunJobsSql() {
+  return absl::StrCat("SELECT ", Columns<JobTable>(), " FROM jobs INDEXED BY jobs_by_run WHERE run IN (",
+                      "SELECT run FROM ", kUnfinished, " AND run > 0) AND state > 4 ORDER BY id");
+}
+
 // Ids in the quarantine were used too.
 std::string LargestSql(const char* table, const char* column) {
   return absl::StrCat("SELECT max(ifnull((SELECT max(", column, ") FROM ", table,
@@ -135,6 +145,8 @@ std::vector<std::string> LoadStatements() {
           AttemptsSql(),
           AwaitingSql(),
           AwaitingJobsSql(),
+          RunsSql(),
+          RunJobsSql(),
           LargestSql("jobs", "id"),
           LargestSql("runs", "id"),
           LargestSql("attempts", "epoch")};
@@ -160,6 +172,8 @@ absl::StatusOr<Snapshot> LoadSnapshot(Connection& connection, Breadcrumb& crumb)
       loading,
       absl::StrCat("SELECT ", Columns<RestoreTable>(), " FROM restores ORDER BY last_epoch = 0, first_epoch"),
       &snapshot.restores, &bad));
+  RETURN_IF_ERROR(Select<RunTable>(loading, RunsSql(), &snapshot.runs, &bad));
+  RETURN_IF_ERROR(Select<JobTable>(loading, RunJobsSql(), &snapshot.run_jobs, &bad));
   RETURN_IF_ERROR(LoadAwaited(loading, &snapshot.awaited, &bad));
   crumb.Drop();
   absl::Status moved = MoveToQuarantine(connection, bad);

@@ -223,12 +223,44 @@ CREATE TABLE restores (
 ) STRICT;
 )sql";
 
+// What runs came to is counted once from their jobs, as RunBook does; older ones ended with the last of them.
+constexpr const char* kRuns = R"sql(
+ALTER TABLE jobs ADD COLUMN waits_for TEXT NOT NULL DEFAULT '[]';        -- JSON array of job ids
+ALTER TABLE jobs ADD COLUMN runs_after INTEGER NOT NULL DEFAULT 1;       -- 1: those passed
+ALTER TABLE jobs ADD COLUMN allow_failure INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN not_wanted INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN retry_infra INTEGER NOT NULL DEFAULT -1;     -- -1: as the queen says
+ALTER TABLE jobs ADD COLUMN retry_failed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN failed_before INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN retried INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN name TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN event TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN title TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN submitted_by TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN state INTEGER NOT NULL DEFAULT 1;            -- 1, 4: unfinished, 5..: ended
+ALTER TABLE runs ADD COLUMN verdict INTEGER NOT NULL DEFAULT 1;          -- 1: nothing bad so far
+ALTER TABLE runs ADD COLUMN finished INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN duration_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN fast_finish INTEGER NOT NULL DEFAULT 0;
+UPDATE runs SET
+  duration_ms = (SELECT ifnull(sum(duration_ms),0) FROM jobs WHERE run = runs.id),
+  finished = (SELECT ifnull(max(finished),0) FROM jobs WHERE run = runs.id),
+  state = CASE
+    WHEN EXISTS(SELECT 1 FROM jobs WHERE run = runs.id AND state < 5) THEN 4
+    WHEN EXISTS(SELECT 1 FROM jobs WHERE run = runs.id AND state = 8) THEN 8
+    WHEN EXISTS(SELECT 1 FROM jobs WHERE run = runs.id AND state = 7) THEN 7
+    WHEN EXISTS(SELECT 1 FROM jobs WHERE run = runs.id AND state = 6) THEN 6
+    ELSE 5 END;
+UPDATE runs SET verdict = state WHERE state > 4;
+UPDATE runs SET finished = 0 WHERE state < 5;
+)sql";
+
 constexpr Migration kMigrations[] = {
     {"first tables", kFirstTables},    {"keys of submissions", kSubmissions},
     {"peers and invitations", kPeers}, {"attempts that do not count", kExcused},
     {"drains of drones", kDrains},     {"receipts of process trees", kReceipts},
     {"late truths", kLateTruths},      {"retention of logs", kRetention},
-    {"restored backups", kRestores},
+    {"restored backups", kRestores},   {"what runs come to", kRuns},
 };
 
 absl::Status NotOurs(const Connection& connection) {

@@ -19,6 +19,7 @@ namespace {
 using nlohmann::json;
 using StringMap = std::map<std::string, std::string>;
 using StringList = std::vector<std::string>;
+using JobList = std::vector<JobId>;
 
 std::string Dump(const json& value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
@@ -32,6 +33,9 @@ bool Known(JobState state) {
 }
 bool Known(PeerKind kind) {
   return kind == PeerKind::kDrone || kind == PeerKind::kUser;
+}
+bool Known(RunsAfter when) {
+  return !Name(when).empty() && Name(when) != "?";
 }
 bool Known(Reason reason) {
   return Name(reason) != "?";
@@ -103,6 +107,11 @@ class Binder {
   void operator()(const char*, const StringList& value) {
     statement_.BindText(value.empty() ? "[]" : Dump(value));
   }
+  void operator()(const char*, const JobList& value) {
+    json ids = json::array();
+    for (JobId id : value) ids.push_back(id.value());
+    statement_.BindText(Dump(ids));
+  }
   template <typename Enum>
   requires std::is_enum_v<Enum>
   void operator()(const char*, Enum value) { statement_.BindInt(static_cast<std::int64_t>(value)); }
@@ -158,6 +167,14 @@ class Reader {
     for (const json& item : value) {
       if (!item.is_string()) return Fail(name, "has an element that is not a string");
       out.push_back(item.get<std::string>());
+    }
+  }
+  void operator()(const char* name, JobList& out) {
+    json value = Json(name);
+    if (!value.is_array()) return Fail(name, "is not a JSON array");
+    for (const json& item : value) {
+      if (!item.is_number_unsigned()) return Fail(name, "has an element that is no number of a job");
+      out.push_back(JobId(item.get<std::uint64_t>()));
     }
   }
   template <typename Enum>

@@ -73,6 +73,14 @@ struct JobTable {
     v("cancel_reason", r.cancel_reason);
     ReceiptFields(v, r.receipt);
     LateFields(v, r.late);
+    v("waits_for", r.after);
+    v("runs_after", r.runs_after);
+    v("allow_failure", r.allow_failure);
+    v("not_wanted", r.not_wanted);
+    v("retry_infra", r.retry_infra);
+    v("retry_failed", r.retry_failed);
+    v("failed_before", r.failed_before);
+    v("retried", r.retried);
   }
 };
 
@@ -147,6 +155,15 @@ struct RunTable {
     v("branch", r.branch);
     v("revision", r.commit);
     v("created", r.created);
+    v("name", r.name);
+    v("event", r.event);
+    v("title", r.title);
+    v("submitted_by", r.by);
+    v("state", r.state);
+    v("verdict", r.verdict);
+    v("finished", r.finished);
+    v("duration_ms", r.duration_ms);
+    v("fast_finish", r.fast_finish);
   }
 };
 

@@ -93,6 +93,51 @@ void HiveTest::SubmitRun(const std::string& repo, const std::string& branch,
   EXPECT_EQ(AnswerTo<SubmittedRun>(submit.request).jobs.size(), jobs.size());
 }
 
+RunId HiveTest::SubmitRun(RunRow run, const std::vector<RunJob>& jobs, bool cancel_previous) {
+  event::SubmitRun submit{
+      .request = NewRequest(), .run = run, .jobs = {}, .key = {}, .cancel_previous = cancel_previous};
+  std::map<std::string, std::size_t> index;
+  for (const RunJob& job : jobs) index.emplace(job.name, index.size());
+  for (const RunJob& job : jobs) {
+    JobDraft draft;
+    draft.row.name = job.name;
+    draft.row.repo = run.repo;
+    draft.row.branch = run.branch;
+    draft.row.type = job.type;
+    draft.row.runs_after = job.runs_after;
+    draft.row.allow_failure = job.allow_failure;
+    draft.row.retry_failed = job.retry_failed;
+    draft.row.retry_infra = job.retry_infra;
+    draft.skipped = job.skipped;
+    for (const std::string& name : job.after) draft.after.push_back(index.at(name));
+    draft.document = "document of " + job.name;
+    ids_[job.name] = JobId(store_.counters.job + 1 + submit.jobs.size());
+    submit.jobs.push_back(std::move(draft));
+  }
+  Step(submit);
+  return AnswerTo<SubmittedRun>(submit.request).run.id;
+}
+
+RequestId HiveTest::CancelRun(RunId run) {
+  event::CancelRun cancel{NewRequest(), run, "alice", "enough", false};
+  Step(cancel);
+  return cancel.request;
+}
+
+RequestId HiveTest::Retry(const std::vector<std::string>& jobs) {
+  event::Retry retry;
+  retry.request = NewRequest();
+  retry.by = "alice";
+  for (const std::string& name : jobs) retry.again.insert(Id(name));
+  const JobRow& first = Job(jobs.at(0));
+  if (first.run) retry.run = store_.runs.at(first.run);
+  for (const auto& [id, row] : store_.jobs) {
+    if (first.run ? row.run == first.run : id == first.id) retry.jobs.push_back(row);
+  }
+  Step(retry);
+  return retry.request;
+}
+
 RequestId HiveTest::Cancel(const std::string& job, bool now, const std::string& reason) {
   event::CancelJob cancel{NewRequest(), Id(job), "alice", reason, now};
   Step(cancel);

@@ -27,6 +27,17 @@ struct JobOptions {
   std::string repo = "", branch = "";
 };
 
+// A job of a run, by the names of those it waits for.
+struct RunJob {
+  std::string name;
+  std::vector<std::string> after = {};
+  RunsAfter runs_after = RunsAfter::kPassed;
+  bool allow_failure = false;
+  std::int32_t retry_failed = 0, retry_infra = -1;
+  std::string skipped = {};
+  JobType type = JobType::kTest;
+};
+
 // A hive under virtual time, with a store and logs that do what the real ones do, and drones that only do
 // what the test says. Jobs and drones are called by their names.
 class HiveTest : public testing::Test {
@@ -43,6 +54,10 @@ class HiveTest : public testing::Test {
   // ---- people ----
   JobId Submit(const std::string& name, JobOptions options = {});
   void SubmitRun(const std::string& repo, const std::string& branch, const std::vector<std::string>& jobs);
+  RunId SubmitRun(RunRow run, const std::vector<RunJob>& jobs, bool cancel_previous = false);
+  const RunRow& Run(RunId run) const { return store_.runs.at(run); }
+  RequestId CancelRun(RunId run);
+  RequestId Retry(const std::vector<std::string>& jobs);  // of one run, or one of none
   RequestId Cancel(const std::string& job, bool now = false, const std::string& reason = "");
   std::string WhyWaiting(const std::string& job);
   FleetView Fleet();
