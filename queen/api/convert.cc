@@ -78,6 +78,25 @@ void ToProto(const JobRow& row, v1::Job* job) {
   job->set_drone(Line(row.drone_name));
   if (row.receipt.left >= 0) ToProto(row.receipt, job->mutable_receipt());
   if (row.late.known()) ToProto(row.late, job->mutable_late());
+  for (JobId before : row.after) job->add_after(before.value());
+  job->set_allow_failure(row.allow_failure);
+  job->set_flaky(row.state == JobState::kPassed && row.failed_before > 0);
+}
+
+void ToProto(const RunRow& row, v1::Run* run) {
+  run->set_id(row.id.value());
+  run->set_name(Line(row.name));
+  run->set_repo(Line(row.repo));
+  run->set_branch(Line(row.branch));
+  run->set_commit(Line(row.commit));
+  run->set_event(Line(row.event));
+  run->set_title(Line(row.title));
+  run->set_by(Line(row.by));
+  run->set_state(static_cast<v1::JobState>(row.state));
+  run->set_verdict(static_cast<v1::JobState>(row.verdict));
+  run->set_created_at(row.created);
+  run->set_finished_at(row.finished);
+  run->set_duration_ms(row.duration_ms);
 }
 
 void ToProto(const AttemptRow& row, v1::Attempt* attempt) {

@@ -14,6 +14,7 @@ class Fragment;
 class FromDrone;
 class FromQueen;
 class Job;
+class Run;
 class Attempt;
 }  // namespace waggle::v1
 
@@ -23,6 +24,7 @@ namespace waggle::queen {
 grpc::Status ToGrpc(const absl::Status& status);
 
 void ToProto(const JobRow& row, v1::Job* job);
+void ToProto(const RunRow& row, v1::Run* run);
 void ToProto(const AttemptRow& row, v1::Attempt* attempt);
 void ToProto(const DroneView& view, v1::Drone* drone);
 void ToProto(const journal::RecordView& record, std::uint64_t line, std::int64_t first_boot_nanos,

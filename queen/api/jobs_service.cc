@@ -7,15 +7,13 @@
 #include "proto/waggle_proto.h"
 #include "queen/api/peer_check.h"
 #include "queen/api/people.h"
+#include "queen/api/retry.h"
 #include "queen/api/submission.h"
 #include "queen/api/unary.h"
 #include "waggle/v1/queen.grpc.pb.h"
 
 namespace waggle::queen {
 namespace {
-
-constexpr std::uint32_t kMaxList = 1000;
-constexpr std::uint32_t kDefaultList = 50;
 
 class JobsService : public v1::Jobs::CallbackService {
  public:
@@ -82,12 +80,36 @@ class JobsService : public v1::Jobs::CallbackService {
                           absl::FailedPreconditionError(absl::StrCat(
                               "job ", request->id(), " has already ended: ", std::string(Name(job->state)))));
       }
-      std::string by = !caller.local ? caller.name : request->by().empty() ? "a local user" : request->by();
+      std::string by = PersonOf(caller, request->by());
       parts_.core.Ask(
           [&](RequestId id) {
             return Event(event::CancelJob{id, JobId(request->id()), by, request->reason(), request->now()});
           },
           [reactor, response](AnswerValue answer) { AnswerJob(reactor, response, std::move(answer)); });
+    });
+    return reactor;
+  }
+
+  grpc::ServerUnaryReactor* Retry(grpc::CallbackServerContext* context, const v1::RetryJobRequest* request,
+                                  v1::Job* response) override {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    if (Refused(parts_.check, *context, reactor)) return reactor;
+    FinishOrGoOn(reactor, [this, reactor, request, response, caller = parts_.check.CallerOf(*context)] {
+      absl::StatusOr<event::Retry> retry = ReadRetry(parts_.store, JobId(request->id()));
+      if (!retry.ok()) return FinishWith(reactor, retry.status());
+      retry->by = PersonOf(caller, request->by());
+      parts_.core.Ask(
+          [&](RequestId id) {
+            retry->request = id;
+            return Event(*std::move(retry));
+          },
+          [reactor, response, id = JobId(request->id())](AnswerValue answer) {
+            if (const auto* status = std::get_if<absl::Status>(&answer)) return FinishWith(reactor, *status);
+            for (const JobRow& row : std::get<SubmittedRun>(answer).jobs) {
+              if (row.id == id) ToProto(row, response);
+            }
+            FinishWith(reactor, absl::OkStatus());
+          });
     });
     return reactor;
   }
@@ -193,7 +215,7 @@ class JobsService : public v1::Jobs::CallbackService {
     std::vector<v1::Job*> queued;
     std::vector<JobId> ids;
     for (v1::Job* job : jobs) {
-      if (job->state() != v1::QUEUED) continue;
+      if (job->state() != v1::QUEUED && job->state() != v1::CREATED) continue;
       queued.push_back(job);
       ids.push_back(JobId(job->id()));
     }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,12 +19,22 @@ struct JobQuery {
   RunId run;                     // none = any
 };
 
+struct RunQuery {
+  std::uint32_t limit = 50;
+  RunId before;                  // none = from the newest
+  std::string branch;            // "" = any
+  std::vector<JobState> states;  // empty = all
+};
+
 // Reading side. Thread-safe; sees everything committed before the call.
 class StoreReader {
  public:
   virtual ~StoreReader() = default;
   virtual absl::StatusOr<JobRow> GetJob(JobId id) = 0;                              // NotFound
   virtual absl::StatusOr<std::vector<JobRow>> ListJobs(const JobQuery& query) = 0;  // newest first
+  virtual absl::StatusOr<RunRow> GetRun(RunId id) = 0;                              // NotFound
+  virtual absl::StatusOr<std::vector<RunRow>> ListRuns(const RunQuery& query) = 0;  // newest first
+  virtual absl::StatusOr<std::map<JobState, std::uint32_t>> CountJobs(RunId run) = 0;
   virtual absl::StatusOr<AttemptRow> GetAttempt(Epoch epoch) = 0;                   // NotFound
   virtual absl::StatusOr<std::vector<AttemptRow>> ListAttempts(JobId job) = 0;      // oldest first
   virtual absl::StatusOr<std::string> GetDocument(JobId job) = 0;                   // NotFound

@@ -105,6 +105,9 @@ absl::StatusOr<event::SubmitRun> RunReader::Read(const RunRequest& request) cons
   run.run.repo = wire::PublicUrl(request.repo.url);
   run.run.branch = ref.branch;
   run.run.commit = ref.id;
+  run.run.event = request.trigger.type;
+  run.run.title = request.trigger.message.substr(0, request.trigger.message.find('\n'));
+  run.run.by = request.trigger.author.name.empty() ? request.user_id : request.trigger.author.name;
   for (pipeline::PipelineJob& job : jobs) {
     job.spec.repo = request.repo;
     job.spec.ref = ref;

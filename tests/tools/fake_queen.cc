@@ -64,7 +64,65 @@ class RunsService : public v1::Runs::Service {
     return Status::OK;
   }
 
+  // The jobs of it; canceled or to be run again as the real one would answer.
+  Status Get(ServerContext*, const v1::GetRunRequest* request, v1::Run* response) override {
+    std::lock_guard lock(shared_.mutex);
+    return Fill(request->id(), response);
+  }
+  Status List(ServerContext*, const v1::ListRunsRequest* request, v1::ListRunsResponse* response) override {
+    std::lock_guard lock(shared_.mutex);
+    v1::Run run;
+    if (Status filled = Fill(12, &run); !filled.ok()) return Status::OK;
+    run.clear_jobs();
+    const bool wanted = request->branch().empty() || request->branch() == run.branch();
+    if (wanted && request->states().empty()) *response->add_runs() = run;
+    return Status::OK;
+  }
+  Status Cancel(ServerContext*, const v1::CancelRunRequest* request, v1::Run* response) override {
+    std::lock_guard lock(shared_.mutex);
+    shared_.cancel.set_reason(request->reason());
+    shared_.cancel.set_now(request->now());
+    bool open = false;
+    for (auto& [id, job] : shared_.jobs) {
+      if (job.run() != request->id() || job.state() >= v1::PASSED) continue;
+      job.set_cancel_requested(true);
+      open = true;
+    }
+    if (Status filled = Fill(request->id(), response); !filled.ok()) return filled;
+    return open ? Status::OK : Status(StatusCode::FAILED_PRECONDITION, "r12 has ended");
+  }
+  Status Retry(ServerContext*, const v1::RetryRunRequest* request, v1::Run* response) override {
+    std::lock_guard lock(shared_.mutex);
+    for (auto& [id, job] : shared_.jobs) {
+      if (job.run() == request->id() && job.state() == v1::FAILED) job.set_state(v1::QUEUED);
+    }
+    return Fill(request->id(), response);
+  }
+
  private:
+  Status Fill(std::uint64_t id, v1::Run* run) {
+    for (const auto& [number, job] : shared_.jobs) {
+      if (job.run() == id) *run->add_jobs() = job;
+    }
+    if (run->jobs().empty()) return Status(StatusCode::NOT_FOUND, "there is no run " + std::to_string(id));
+    run->set_id(id);
+    run->set_name("shop");
+    run->set_branch("main");
+    run->set_commit("1a2b3c4d5e6f7a8b9c0d1a2b3c4d5e6f7a8b9c0d");
+    run->set_event("manual");
+    run->set_title("Parse hex");
+    run->set_by("Anna");
+    run->set_state(v1::STARTED);
+    run->set_verdict(v1::FAILED);
+    run->set_created_at(1'700'000'000'000);
+    for (const v1::Job& job : run->jobs()) {
+      v1::JobCount* count = run->add_counts();
+      count->set_state(job.state());
+      count->set_jobs(1);
+    }
+    return Status::OK;
+  }
+
   Shared& shared_;
 };
 
@@ -96,6 +154,18 @@ class JobsService : public v1::Jobs::Service {
       if (wanted && !full && (request->run() == 0 || request->run() == job.run()))
         *response->add_jobs() = job;
     }
+    return Status::OK;
+  }
+  Status Retry(ServerContext*, const v1::RetryJobRequest* request, v1::Job* response) override {
+    std::lock_guard lock(shared_.mutex);
+    auto found = shared_.jobs.find(request->id());
+    if (found == shared_.jobs.end()) return NoSuchJob(request->id());
+    if (found->second.state() < v1::PASSED) {
+      return Status(StatusCode::FAILED_PRECONDITION,
+                    "job " + std::to_string(request->id()) + " has not ended");
+    }
+    found->second.set_state(v1::QUEUED);
+    *response = found->second;
     return Status::OK;
   }
   Status Cancel(ServerContext*, const v1::CancelJobRequest* request, v1::Job* response) override {

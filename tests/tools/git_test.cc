@@ -41,6 +41,7 @@ TEST_F(GitTest, WithoutARefItIsWhatIsCheckedOut) {
   EXPECT_EQ(source->id, second_);
   EXPECT_EQ(source->changed_files, 0u);
   EXPECT_EQ(source->author_name, "Anna");
+  EXPECT_EQ(source->message, "two");
 }
 
 TEST_F(GitTest, BranchesTagsAndShortCommitsBecomeCommits) {

@@ -123,7 +123,8 @@ TEST_F(WaggleConfigTest, EveryWrongLineIsOneClearError) {
   const std::vector<Wrong> cases = {
       {{},
        2,
-       "waggle needs a command: submit, watch, logs, jobs, show, drones, cancel, drain, undrain, forget, "
+       "waggle needs a command: submit, watch, logs, jobs, show, drones, cancel, runs, retry, drain, "
+       "undrain, forget, "
        "verify, "
        "login, logout, "
        "config\n  next: "
@@ -157,7 +158,7 @@ TEST_F(WaggleConfigTest, EveryWrongLineIsOneClearError) {
       {{"logs", "1", "--lines", "9-2"}, 2, "cannot read `9-2`\n  expected lines such as"},
       {{"logs", "1@1", "--attempt", "2"}, 2, "1@1 and --attempt 2 disagree\n"},
       {{"show", "99999999999999999999"}, 2, "cannot read `99999999999999999999`\n"},
-      {{"show", "r1"}, 2, "`r1` is a run, this needs a job\n  next: waggle jobs --run r1\n"},
+      {{"logs", "r1"}, 2, "`r1` is a run, this needs a job\n  next: waggle jobs --run r1\n"},
       {{"jobs", "-o", "xml"}, 2, "--format `xml` is not known\n  use one of text, json\n"},
       {{"jobs", "-o", "jsno"},
        2,

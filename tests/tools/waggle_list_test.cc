@@ -78,7 +78,63 @@ TEST_F(WaggleListTest, ShowHasFactsAndCommands) {
   EXPECT_EQ(json["commands"][0]["exit_code"], 2);
   EXPECT_EQ(json["attempts"], Json::array());
   EXPECT_EQ(Run({"show", "99"}).code, 3);
-  EXPECT_EQ(Run({"show", "r1"}).code, 2);
+  EXPECT_EQ(Run({"show", "r1"}).code, 3);
+}
+
+TEST_F(WaggleListTest, RunsAsTextAndJson) {
+  EXPECT_EQ(Run({"runs"}).err, "no such runs\n");
+  v1::Job done = Passed(11, "a"), failed = Failed(12, "b", 2), open = MakeJob(13, "c", v1::CREATED);
+  for (v1::Job* job : {&done, &failed, &open}) {
+    job->set_run(12);
+    queen_.PutJob(*job);
+  }
+  const Exit text = Run({"runs"});
+  EXPECT_EQ(text.code, 0);
+  EXPECT_THAT(text.out, StartsWith(" RUN  STATE"));
+  EXPECT_THAT(text.out, HasSubstr("running, failed"));
+  EXPECT_THAT(text.out, HasSubstr("1 waiting · 1 passed · 1 failed"));
+  EXPECT_THAT(text.out, HasSubstr("Parse hex"));
+  const Json list = Json::parse(Run({"runs", "-o", "json"}).out);
+  ASSERT_EQ(list.size(), 1u);
+  EXPECT_EQ(list[0]["id"], 12);
+  EXPECT_EQ(list[0]["verdict"], "failed");
+  EXPECT_EQ(Run({"runs", "--branch", "nowhere"}).err, "no such runs\n");
+  EXPECT_EQ(Run({"runs", "--state", "green"}).code, 2);
+  EXPECT_EQ(Run({"runs", "-L", "0"}).code, 2);
+
+  const Exit show = Run({"show", "r12"});
+  EXPECT_EQ(show.code, 0);
+  EXPECT_THAT(show.out, StartsWith("run r12  shop\n"));
+  EXPECT_THAT(show.out, HasSubstr("manual by Anna"));
+  EXPECT_THAT(show.out, HasSubstr("✗ failed"));
+  EXPECT_EQ(Json::parse(Run({"show", "r12", "-o", "json"}).out)["jobs"].size(), 3u);
+}
+
+TEST_F(WaggleListTest, Retry) {
+  v1::Job failed = Failed(12, "b", 2);
+  failed.set_run(12);
+  queen_.PutJob(failed);
+  EXPECT_EQ(Run({"retry", "12"}).out, "job 12 b  queued\n");
+  EXPECT_EQ(Run({"retry", "12"}).code, 1);
+  queen_.PutJob(failed);
+  EXPECT_THAT(Run({"retry", "r12", "--failed"}).out, HasSubstr("queued"));
+  EXPECT_EQ(Run({"retry", "99"}).code, 3);
+  EXPECT_EQ(Run({"retry", "r99"}).code, 3);
+  EXPECT_EQ(Run({"retry", "12@1"}).code, 2);
+  EXPECT_EQ(Run({"retry", "12", "--failed"}).code, 2);
+}
+
+TEST_F(WaggleListTest, CancelOfARun) {
+  v1::Job done = Passed(11, "a"), open = MakeJob(13, "c", v1::STARTED);
+  for (v1::Job* job : {&done, &open}) {
+    job->set_run(12);
+    queen_.PutJob(*job);
+  }
+  const Exit exit = Run({"cancel", "r12", "--reason", "enough", "--no-wait"});
+  EXPECT_EQ(exit.code, 0);
+  EXPECT_EQ(exit.out, "13 c: cancel requested, it is interrupted, then terminated, then killed\n");
+  EXPECT_EQ(queen_.last_cancel().reason(), "enough");
+  EXPECT_EQ(Run({"cancel", "r99"}).code, 3);
 }
 
 TEST_F(WaggleListTest, Cancel) {
@@ -121,18 +177,6 @@ TEST_F(WaggleListTest, CancelWaitsForTheEndAndTellsIt) {
   job.mutable_receipt()->set_processes_left(1);
   queen_.ScriptWatch(12, {End(job)});
   EXPECT_EQ(Run({"cancel", "12"}).code, 1);
-}
-
-TEST_F(WaggleListTest, CancelARunStopsWhatStillRuns) {
-  v1::Job running = MakeJob(12, "unit", v1::STARTED), done = Passed(13, "lint");
-  running.set_run(5);
-  done.set_run(5);
-  queen_.PutJob(running);
-  queen_.PutJob(done);
-  Exit exit = Run({"cancel", "r5", "--no-wait"});
-  EXPECT_EQ(exit.code, 0) << exit.err;
-  EXPECT_EQ(queen_.last_cancel().id(), 12u);
-  EXPECT_EQ(Run({"cancel", "r6"}).code, 3);
 }
 
 TEST_F(WaggleListTest, DronesAndVerify) {

@@ -157,7 +157,7 @@ TEST_F(WaggleWatchTest, ARunPrefixesItsJobsAndCountsThem) {
   EXPECT_THAT(exit.out, HasSubstr("lint   | z\n"));
   EXPECT_THAT(exit.out, HasSubstr("gcc-12 | one\ngcc-12 | two\n"));
   EXPECT_THAT(exit.err, HasSubstr("✗ 12 lint failed test/unit exit 4\n"));
-  EXPECT_THAT(exit.err, HasSubstr("✗ r5 failed   1 errored · 1 failed"));
+  EXPECT_THAT(exit.err, HasSubstr("⚡ r5 errored   1 failed · 1 errored"));
   EXPECT_EQ(Run({"watch", "r6"}).code, 125);
 }
 

@@ -120,6 +120,21 @@ absl::Status Client::ListJobs(const v1::ListJobsRequest& request, v1::ListJobsRe
 absl::Status Client::CancelJob(const v1::CancelJobRequest& request, v1::Job* response) {
   return Ended(Call(v1::Jobs::NewStub(channel_), &v1::Jobs::Stub::Cancel, request, response));
 }
+absl::Status Client::RetryJob(const v1::RetryJobRequest& request, v1::Job* response) {
+  return Ended(Call(v1::Jobs::NewStub(channel_), &v1::Jobs::Stub::Retry, request, response));
+}
+absl::Status Client::GetRun(const v1::GetRunRequest& request, v1::Run* response) {
+  return Ended(Call(v1::Runs::NewStub(channel_), &v1::Runs::Stub::Get, request, response));
+}
+absl::Status Client::ListRuns(const v1::ListRunsRequest& request, v1::ListRunsResponse* response) {
+  return Ended(Call(v1::Runs::NewStub(channel_), &v1::Runs::Stub::List, request, response));
+}
+absl::Status Client::RetryRun(const v1::RetryRunRequest& request, v1::Run* response) {
+  return Ended(Call(v1::Runs::NewStub(channel_), &v1::Runs::Stub::Retry, request, response));
+}
+absl::Status Client::CancelRun(const v1::CancelRunRequest& request, v1::Run* response) {
+  return Ended(Call(v1::Runs::NewStub(channel_), &v1::Runs::Stub::Cancel, request, response));
+}
 absl::Status Client::Outline(const v1::OutlineRequest& request, v1::OutlineResponse* response) {
   return Ended(Call(v1::Logs::NewStub(channel_), &v1::Logs::Stub::Outline, request, response));
 }

@@ -16,7 +16,9 @@ class Channel;
 }
 namespace waggle::v1 {
 class CancelJobRequest;
+class CancelRunRequest;
 class GetJobRequest;
+class GetRunRequest;
 class DrainRequest;
 class Drone;
 class ForgetRequest;
@@ -24,8 +26,13 @@ class Job;
 class ListDronesResponse;
 class ListJobsRequest;
 class ListJobsResponse;
+class ListRunsRequest;
+class ListRunsResponse;
 class OutlineRequest;
 class OutlineResponse;
+class RetryJobRequest;
+class RetryRunRequest;
+class Run;
 class SubmitJobRequest;
 class SubmitRunRequest;
 class SubmitRunResponse;
@@ -49,6 +56,11 @@ class Client {
   absl::Status GetJob(const v1::GetJobRequest& request, v1::Job* response);
   absl::Status ListJobs(const v1::ListJobsRequest& request, v1::ListJobsResponse* response);
   absl::Status CancelJob(const v1::CancelJobRequest& request, v1::Job* response);
+  absl::Status RetryJob(const v1::RetryJobRequest& request, v1::Job* response);
+  absl::Status GetRun(const v1::GetRunRequest& request, v1::Run* response);
+  absl::Status ListRuns(const v1::ListRunsRequest& request, v1::ListRunsResponse* response);
+  absl::Status RetryRun(const v1::RetryRunRequest& request, v1::Run* response);
+  absl::Status CancelRun(const v1::CancelRunRequest& request, v1::Run* response);
   absl::Status Outline(const v1::OutlineRequest& request, v1::OutlineResponse* response);
   absl::Status Verify(const v1::VerifyRequest& request, v1::VerifyResponse* response);
   absl::Status DrainDrone(const v1::DrainRequest& request, v1::Drone* response);

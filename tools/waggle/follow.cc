@@ -7,11 +7,11 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "common/base/vocabulary.h"
 #include "tools/waggle/client.h"
 #include "tools/waggle/ndjson.h"
 #include "tools/waggle/render.h"
+#include "tools/waggle/render_run.h"
 #include "tools/waggle/session.h"
 #include "waggle/v1/queen.pb.h"
 
@@ -63,28 +63,6 @@ absl::Status TakeAttempt(Client& client, std::uint32_t number, v1::Job* job) {
   return absl::NotFoundError(absl::StrCat("job ", job->id(), " has no attempt ", number));
 }
 
-// "✗ r412 failed   4 passed · 1 failed   3:38"
-std::string Summary(std::uint64_t run, const std::vector<v1::Job>& jobs, const Style& style) {
-  std::vector<std::string> counts;
-  JobState worst = JobState::kPassed;
-  for (JobState state :
-       {JobState::kSkipped, JobState::kPassed, JobState::kCanceled, JobState::kErrored, JobState::kFailed}) {
-    auto n = std::count_if(jobs.begin(), jobs.end(),
-                           [state](const v1::Job& job) { return StateOf(job) == state; });
-    if (n == 0) continue;
-    if (state != JobState::kSkipped) worst = state;
-    counts.push_back(absl::StrCat(n, " ", std::string(Name(state))));
-  }
-  std::int64_t begin = 0, end = 0;
-  for (const v1::Job& job : jobs) {
-    if (job.created_at() != 0 && (begin == 0 || job.created_at() < begin)) begin = job.created_at();
-    end = std::max(end, job.finished_at());
-  }
-  std::string took = begin != 0 && end > begin ? absl::StrCat("   ", ClockTime(end - begin)) : "";
-  return absl::StrCat(style.Painted(worst, style.Icon(worst)), " r", run, " ", std::string(Name(worst)),
-                      "   ", absl::StrJoin(counts, std::string(style.Dot())), took, "\n");
-}
-
 }  // namespace
 
 void DetachOnInterrupt(const std::string& what, const std::string& cancel) {
@@ -97,9 +75,10 @@ void LeaveOnInterrupt(const std::string& line) {
 }
 
 int MirrorExitCodeOf(const std::vector<v1::Job>& jobs) {
-  if (jobs.size() == 1) return MirrorExitCodeOf(jobs.front());
+  if (jobs.size() == 1 && !jobs.front().allow_failure()) return MirrorExitCodeOf(jobs.front());
   bool errored = false, canceled = false, pending = false;
   for (const v1::Job& job : jobs) {
+    if (job.allow_failure()) continue;
     JobState state = StateOf(job);
     if (state == JobState::kFailed) return MirrorExitCodeOf(job);
     errored = errored || state == JobState::kErrored;
@@ -145,9 +124,9 @@ int Follow(Session& session, Client& client, const std::vector<v1::Job>& jobs, s
   }
   if (!status.ok()) return session.Fail(status);
   if (run != 0 && jobs.size() > 1 && !session.options.json) {
-    session.err.Write(Summary(run, keep.jobs(), session.err_style));
+    session.err.Write(RunSummary(run, keep.jobs(), session.err_style));
   }
-  return session.Done(MirrorExitCodeOf(keep.jobs()));
+  return session.Done(run == 0 ? MirrorExitCodeOf(keep.jobs().front()) : MirrorExitCodeOf(keep.jobs()));
 }
 
 }  // namespace waggle::cli

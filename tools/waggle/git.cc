@@ -17,6 +17,7 @@
 #include "common/base/fd.h"
 #include "common/base/limits.h"
 #include "common/base/status_macros.h"
+#include "common/base/text.h"
 
 namespace waggle::cli {
 namespace {
@@ -170,6 +171,15 @@ std::string FindTop(const std::string& start) {
   }
 }
 
+// "" when it could not be shown: a message is never a reason to refuse a commit.
+std::string MessageOf(const std::string& repo, const std::string& id) {
+  std::string message = Git(repo, {"log", "-1", "--format=%B", id.empty() ? "HEAD" : id}).out;
+  if (message.size() > limits::kReasonBytes)
+    message.resize(message.find_last_of('\n', limits::kReasonBytes) + 1);
+  while (!message.empty() && message.back() == '\n') message.pop_back();
+  return message.size() > limits::kReasonBytes || FindBadByte(message, false) ? "" : message;
+}
+
 absl::StatusOr<Source> ResolveSource(const std::string& repo, const std::string& ref) {
   if (ref.starts_with('-')) return absl::InvalidArgumentError(absl::StrCat("`", ref, "` cannot be a ref"));
   Source source;
@@ -188,6 +198,7 @@ absl::StatusOr<Source> ResolveSource(const std::string& repo, const std::string&
   if (has_git) {
     source.author_name = Line(source.url, {"config", "user.name"});
     source.author_email = Line(source.url, {"config", "user.email"});
+    if (source.fetch.empty()) source.message = MessageOf(source.url, source.id);
   }
   return source;
 }

@@ -14,6 +14,7 @@ struct Source {
   std::string branch, id, fetch;          // see waggle.v1.Ref; all empty = the repository's HEAD
   std::uint64_t changed_files = 0;        // in the work tree and so not part of the commit
   std::string author_name, author_email;  // as git is configured here; may be empty
+  std::string message;                    // of the commit, at most 4 KiB; may be empty
 };
 
 // `repo`: a path, an address, or "" for the repository around the current directory. `ref`: a branch, tag,

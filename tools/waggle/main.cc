@@ -44,6 +44,8 @@ struct Arguments {
   WatchOptions watch;
   LogsOptions logs;
   JobsOptions jobs;
+  RunsOptions runs;
+  RetryOptions retry;
   CancelOptions cancel;
   DrainOptions drain;
   std::vector<std::string> undrain;
@@ -95,6 +97,7 @@ class Flags {
     AddLogs();
     AddLists();
     AddCancel();
+    AddRuns();
     AddDrain();
     AddForget();
     AddVerify();
@@ -108,12 +111,13 @@ class Flags {
   const CLI::App& app() const { return app_; }
   // Whether the command mirrors a job, as far as it was understood.
   bool Mirroring(bool watch_flag) const {
-    return app_.got_subcommand("watch") || (app_.got_subcommand("submit") && watch_flag);
+    return app_.got_subcommand("watch") ||
+           ((app_.got_subcommand("submit") || app_.got_subcommand("retry")) && watch_flag);
   }
 
   int Run() {
     GlobalOptions& global = arguments_.global;
-    global.mirroring = Mirroring(arguments_.submit.watch);
+    global.mirroring = Mirroring(arguments_.submit.watch || arguments_.retry.watch);
     if (keys_->parsed()) {
       Session session(global);
       return RunConfigKeys(session);
@@ -225,10 +229,11 @@ class Flags {
         ->take_all();
     jobs->add_option("-L,--limit", o.limit, "At most so many (default 50, at most 1000)")->type_name("N");
     jobs->add_option("--run", o.run, "Only jobs of this run")->type_name("rN");
-    CLI::App* show = Verb("show", "Everything about one job: why it waits, its attempts, its commands",
-                          "  waggle show 12\n  waggle show @last -o json\n",
+    CLI::App* show = Verb("show", "Everything about a job or a run: why it waits, attempts, commands",
+                          "  waggle show 12\n  waggle show r5\n  waggle show @last -o json\n",
                           [this](Session& session) { return RunShow(session, arguments_.show_job); });
-    show->add_option("JOB", arguments_.show_job, "12, 12@2 (commands of its second attempt) or @last")
+    show->add_option("JOB", arguments_.show_job,
+                     "12, 12@2 (commands of its second attempt), @last, or a run: r5")
         ->required();
     Verb("drones", "List the drones, their slots and what they run", "  waggle drones\n", RunDrones);
   }
@@ -243,6 +248,26 @@ class Flags {
     verb->add_option("--reason", o.reason, "Shown with the job")->type_name("TEXT");
     verb->add_flag("--now", o.now, "Kill at once instead of interrupt, terminate, kill");
     verb->add_flag("--no-wait", o.no_wait, "Ask for it and leave, without waiting for the end");
+  }
+
+  void AddRuns() {
+    RunsOptions& o = arguments_.runs;
+    CLI::App* runs = Verb("runs", "List runs, newest first",
+                          "  waggle runs --branch main\n  waggle runs --state failed -L 5\n",
+                          [&o](Session& session) { return RunRuns(session, o); });
+    runs->add_option("--state", o.states, "Only runs in this state; may be repeated")
+        ->type_name("S")
+        ->take_all();
+    runs->add_option("--branch", o.branch, "Only runs of this branch")->type_name("NAME");
+    runs->add_option("-L,--limit", o.limit, "At most so many (default 50, at most 1000)")->type_name("N");
+    RetryOptions& r = arguments_.retry;
+    CLI::App* retry = Verb("retry", "Run a job or a run once more, as it was; its old attempts stay",
+                           "  waggle retry 12              and what was skipped because of it\n"
+                           "  waggle retry r5 --failed     only what did not pass\n",
+                           [&r](Session& session) { return RunRetry(session, r); });
+    retry->add_option("JOB", r.target, "12, @last, or a run: r5")->required();
+    retry->add_flag("--failed", r.failed, "Of a run: only jobs that failed, errored or were canceled");
+    retry->add_flag("-w,--watch", r.watch, "Follow the output and leave with the result");
   }
 
   void AddDrain() {

@@ -100,6 +100,43 @@ absl::StatusOr<JobRow> ReadJob(Connection& connection, JobId id) {
   return ReadOne<JobTable>(connection, id.value());
 }
 
+absl::StatusOr<RunRow> ReadRun(Connection& connection, RunId id) {
+  return ReadOne<RunTable>(connection, id.value());
+}
+
+// Runs are few beside jobs, and walked from the newest: a filter needs no index of its own.
+absl::StatusOr<std::vector<RunRow>> ReadRuns(Connection& connection, const RunQuery& query) {
+  static const std::string sql =
+      absl::StrCat("SELECT ", Columns<RunTable>(), " FROM runs WHERE id<?1 ORDER BY id DESC");
+  ASSIGN_OR_RETURN(Statement statement, connection.Prepare(sql, "list table runs"));
+  statement.BindInt(query.before ? Clamp(query.before.value()) : std::numeric_limits<std::int64_t>::max());
+  std::vector<RunRow> rows;
+  while (rows.size() < query.limit) {
+    ASSIGN_OR_RETURN(bool more, statement.Step());
+    if (!more) break;
+    RunRow row;
+    if (!ReadRow<RunTable>(statement, &row).ok()) continue;
+    const bool wanted = query.states.empty() ||
+                        std::find(query.states.begin(), query.states.end(), row.state) != query.states.end();
+    if (wanted && (query.branch.empty() || query.branch == row.branch)) rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+absl::StatusOr<std::map<JobState, std::uint32_t>> ReadCounts(Connection& connection, RunId run) {
+  ASSIGN_OR_RETURN(Statement statement,
+                   connection.Prepare("SELECT state,count(*) FROM jobs INDEXED BY jobs_by_run WHERE run=? "
+                                      "GROUP BY state",
+                                      "count the jobs of a run"));
+  statement.BindInt(Clamp(run.value()));
+  std::map<JobState, std::uint32_t> counts;
+  while (true) {
+    ASSIGN_OR_RETURN(bool more, statement.Step());
+    if (!more) return counts;
+    counts[static_cast<JobState>(statement.Int(0))] = static_cast<std::uint32_t>(statement.Int(1));
+  }
+}
+
 absl::StatusOr<AttemptRow> ReadAttempt(Connection& connection, Epoch epoch) {
   return ReadOne<AttemptTable>(connection, epoch.value());
 }

@@ -12,6 +12,9 @@ namespace waggle::queen::sqlite {
 
 absl::StatusOr<JobRow> ReadJob(Connection& connection, JobId id);
 absl::StatusOr<std::vector<JobRow>> ReadJobs(Connection& connection, const JobQuery& query);
+absl::StatusOr<RunRow> ReadRun(Connection& connection, RunId id);
+absl::StatusOr<std::vector<RunRow>> ReadRuns(Connection& connection, const RunQuery& query);
+absl::StatusOr<std::map<JobState, std::uint32_t>> ReadCounts(Connection& connection, RunId run);
 absl::StatusOr<AttemptRow> ReadAttempt(Connection& connection, Epoch epoch);
 absl::StatusOr<std::vector<AttemptRow>> ReadAttempts(Connection& connection, JobId job);
 absl::StatusOr<std::string> ReadDocument(Connection& connection, JobId job);

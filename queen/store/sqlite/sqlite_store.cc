@@ -78,6 +78,13 @@ class SqliteStore : public Store {
   absl::StatusOr<std::vector<JobRow>> ListJobs(const JobQuery& query) override {
     return ReadJobs(*readers_->Acquire(), query);
   }
+  absl::StatusOr<RunRow> GetRun(RunId id) override { return ReadRun(*readers_->Acquire(), id); }
+  absl::StatusOr<std::vector<RunRow>> ListRuns(const RunQuery& query) override {
+    return ReadRuns(*readers_->Acquire(), query);
+  }
+  absl::StatusOr<std::map<JobState, std::uint32_t>> CountJobs(RunId run) override {
+    return ReadCounts(*readers_->Acquire(), run);
+  }
   absl::StatusOr<AttemptRow> GetAttempt(Epoch epoch) override {
     return ReadAttempt(*readers_->Acquire(), epoch);
   }

@@ -49,6 +49,11 @@ class ScriptedStore : public Store {
   absl::Status LogsGone(const std::vector<Epoch>&) override { return absl::OkStatus(); }
   absl::StatusOr<JobRow> GetJob(JobId) override { return absl::NotFoundError(""); }
   absl::StatusOr<std::vector<JobRow>> ListJobs(const JobQuery&) override { return std::vector<JobRow>{}; }
+  absl::StatusOr<RunRow> GetRun(RunId) override { return absl::NotFoundError(""); }
+  absl::StatusOr<std::vector<RunRow>> ListRuns(const RunQuery&) override { return std::vector<RunRow>(); }
+  absl::StatusOr<std::map<JobState, std::uint32_t>> CountJobs(RunId) override {
+    return std::map<JobState, std::uint32_t>();
+  }
   absl::StatusOr<AttemptRow> GetAttempt(Epoch) override { return absl::NotFoundError(""); }
   absl::StatusOr<std::vector<AttemptRow>> ListAttempts(JobId) override { return std::vector<AttemptRow>{}; }
   absl::StatusOr<std::string> GetDocument(JobId) override { return absl::NotFoundError(""); }

@@ -33,6 +33,11 @@ class FakeReader : public StoreReader {
   absl::StatusOr<std::vector<JobRow>> ListJobs(const JobQuery&) override {
     return absl::UnimplementedError("a watch lists no jobs");
   }
+  absl::StatusOr<RunRow> GetRun(RunId) override { return absl::NotFoundError(""); }
+  absl::StatusOr<std::vector<RunRow>> ListRuns(const RunQuery&) override { return std::vector<RunRow>(); }
+  absl::StatusOr<std::map<JobState, std::uint32_t>> CountJobs(RunId) override {
+    return std::map<JobState, std::uint32_t>();
+  }
   absl::StatusOr<AttemptRow> GetAttempt(Epoch epoch) override {
     absl::MutexLock lock(&mutex_);
     auto at = attempts_.find(epoch);

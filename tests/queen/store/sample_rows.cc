@@ -36,12 +36,15 @@ auto Tie(const JobRow& r) {
   const auto& [id, run, name, type, state, reason, detail, priority, needs, plugins, local_only, repo, branch,
                commit, attempt, drone_name, attempts, excused, times, duration_ms, test_code, deploy_code,
                failed_code, failed_step, cancel_requested, cancel_now, canceled_by, cancel_reason, receipt,
-               late] = r;
+               late, after, runs_after, allow_failure, not_wanted, retry_infra, retry_failed, failed_before,
+               retried] = r;
   return std::tuple_cat(
       std::tie(id, run, name, type, state, reason, detail, priority, needs, plugins, local_only),
       std::tie(repo, branch, commit, attempt, drone_name, attempts, excused, duration_ms, test_code,
                deploy_code),
       std::tie(failed_code, failed_step, cancel_requested, cancel_now, canceled_by, cancel_reason),
+      std::tie(after, runs_after, allow_failure, not_wanted, retry_infra, retry_failed, failed_before,
+               retried),
       Tie(times), Tie(receipt), Tie(late));
 }
 
@@ -63,8 +66,10 @@ auto Tie(const DroneRow& r) {
 }
 
 auto Tie(const RunRow& r) {
-  const auto& [id, repo, branch, commit, created] = r;
-  return std::tie(id, repo, branch, commit, created);
+  const auto& [id, repo, branch, commit, created, name, event, title, by, state, verdict, finished,
+               duration_ms, fast_finish] = r;
+  return std::tie(id, repo, branch, commit, created, name, event, title, by, state, verdict, finished,
+                  duration_ms, fast_finish);
 }
 
 auto Tie(const Counters& c) {
@@ -125,6 +130,14 @@ JobRow FullJob(std::uint64_t n) {
   r.cancel_reason = Word("because", n);
   r.late = FullLate(n);
   r.receipt = {.left = 0, .killed = 4'000'000'000, .took_ms = 5'000'000'001};
+  r.after = {JobId(n + 1), JobId((1ULL << 62) + n)};
+  r.runs_after = RunsAfter::kAlways;
+  r.allow_failure = true;
+  r.not_wanted = true;
+  r.retry_infra = 7;
+  r.retry_failed = 8;
+  r.failed_before = 4'100'000'000;
+  r.retried = 4'200'000'000;
   return r;
 }
 
@@ -175,7 +188,17 @@ DroneRow FullDrone(std::uint64_t n) {
 }
 
 RunRow FullRun(std::uint64_t n) {
-  return {RunId(n), Word("repo", n), Word("branch", n), Word("commit", n), 1'700'000'000'123};
+  RunRow r{RunId(n), Word("repo", n), Word("branch", n), Word("commit", n), 1'700'000'000'123};
+  r.name = Word("name", n);
+  r.event = Word("event", n);
+  r.title = Word("title", n);
+  r.by = Word("by", n);
+  r.state = JobState::kStarted;
+  r.verdict = JobState::kErrored;
+  r.finished = 1'700'000'000'456;
+  r.duration_ms = 5'000'000'000;
+  r.fast_finish = true;
+  return r;
 }
 
 Counters FullCounters(std::uint64_t n) {

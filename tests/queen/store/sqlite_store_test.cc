@@ -80,7 +80,8 @@ TEST_F(SqliteStoreTest, RunsAreStored) {
   WriteBatch batch;
   batch.runs = {FullRun(8)};
   ASSERT_TRUE(Open()->Commit(batch).ok());
-  EXPECT_EQ(RawDatabase(path()).Ask("SELECT * FROM runs"), "8|repo8|branch8|commit8|1700000000123|");
+  EXPECT_EQ(RawDatabase(path()).Ask("SELECT * FROM runs"),
+            "8|repo8|branch8|commit8|1700000000123|name8|event8|title8|by8|4|7|1700000000456|5000000000|1|");
 }
 
 TEST_F(SqliteStoreTest, RowsThatCannotBeDecodedAreSetAside) {

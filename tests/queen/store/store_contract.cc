@@ -13,6 +13,7 @@ namespace waggle::queen {
 
 using testing::ElementsAre;
 using testing::IsEmpty;
+using testing::Pair;
 
 ScratchDirectory::ScratchDirectory() {
   std::string pattern = testing::TempDir() + "waggle_store_XXXXXX";
@@ -127,6 +128,47 @@ TEST_P(StoreContract, AKeyStandsForOneSubmission) {
   EXPECT_FALSE(store().Commit(batch).ok()) << "the second is not a repeat to the core";
   Reopen();
   EXPECT_EQ(store().GetSubmission("local k")->job, JobId(7));
+}
+
+// What a start needs of runs: those with a job that has not ended, and all jobs of these.
+TEST_P(StoreContract, RunsAreLoadedWithTheirEndedJobsWhileOneHasNotEnded) {
+  auto job = [](std::uint64_t id, std::uint64_t run, JobState state) {
+    JobRow row = PlainJob(id, state);
+    row.run = RunId(run);
+    return row;
+  };
+  WriteBatch batch;
+  batch.runs = {FullRun(1), FullRun(2), FullRun(3)};
+  batch.runs[2].branch = "other";
+  batch.runs[2].state = JobState::kPassed;
+  batch.jobs = {job(1, 1, JobState::kPassed),  job(2, 1, JobState::kFailed), job(3, 2, JobState::kPassed),
+                job(4, 2, JobState::kCreated), job(5, 0, JobState::kPassed), job(6, 3, JobState::kQueued)};
+  batch.counters = FullCounters(100);
+  Commit(batch);
+  const Snapshot snapshot = Load();
+  ASSERT_EQ(snapshot.runs.size(), 2u);
+  EXPECT_TRUE(snapshot.runs[0] == batch.runs[1]);
+  EXPECT_TRUE(snapshot.runs[1] == batch.runs[2]) << "its jobs whose failure is allowed go on behind its end";
+  ASSERT_EQ(snapshot.run_jobs.size(), 1u);
+  EXPECT_TRUE(snapshot.run_jobs[0] == batch.jobs[2]);
+  EXPECT_EQ(snapshot.jobs.size(), 2u);
+
+  EXPECT_TRUE(*store().GetRun(RunId(2)) == batch.runs[1]);
+  EXPECT_TRUE(absl::IsNotFound(store().GetRun(RunId(9)).status()));
+  auto ids = [this](const RunQuery& query) {
+    std::vector<std::uint64_t> found;
+    const std::vector<RunRow> rows = store().ListRuns(query).value();
+    for (const RunRow& row : rows) found.push_back(row.id.value());
+    return found;
+  };
+  EXPECT_THAT(ids({}), ElementsAre(3, 2, 1));
+  EXPECT_THAT(ids({.limit = 2}), ElementsAre(3, 2));
+  EXPECT_THAT(ids({.before = RunId(3)}), ElementsAre(2, 1));
+  EXPECT_THAT(ids({.branch = "other"}), ElementsAre(3));
+  EXPECT_THAT(ids({.states = {JobState::kStarted}}), ElementsAre(2, 1));
+  EXPECT_THAT(*store().CountJobs(RunId(1)),
+              ElementsAre(Pair(JobState::kPassed, 1u), Pair(JobState::kFailed, 1u)));
+  EXPECT_TRUE(store().CountJobs(RunId(9))->empty());
 }
 
 TEST_P(StoreContract, EmptyBatchIsNothing) {

@@ -1,7 +1,6 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "common/base/limits.h"
 #include "common/base/status_macros.h"
 #include "tools/waggle/client.h"
 #include "tools/waggle/commands/commands.h"
@@ -14,51 +13,32 @@
 namespace waggle::cli {
 namespace {
 
-// The ids a target stands for: one job, or those of a run that have not ended.
-absl::StatusOr<std::vector<std::uint64_t>> Ids(Session& session, Client& client, const Target& target) {
-  if (target.kind != Target::Kind::kRun) {
-    ASSIGN_OR_RETURN(std::uint64_t id, session.JobId(target));
-    return std::vector<std::uint64_t>{id};
-  }
-  v1::ListJobsRequest request;
-  request.set_run(target.id);
-  request.set_limit(limits::kPipelineJobs);
-  v1::ListJobsResponse jobs;
-  RETURN_IF_ERROR(client.ListJobs(request, &jobs));
-  if (jobs.jobs().empty()) return absl::NotFoundError(absl::StrCat("there is no run r", target.id));
-  std::vector<std::uint64_t> ids;
-  for (const v1::Job& job : jobs.jobs()) {
-    if (!IsTerminal(StateOf(job))) ids.push_back(job.id());
-  }
-  std::sort(ids.begin(), ids.end());
-  if (ids.empty()) {
-    return absl::FailedPreconditionError(absl::StrCat("every job of run r", target.id, " has already ended"));
-  }
-  return ids;
-}
-
 std::string Answer(const v1::Job& job, bool now, const Style& style) {
   if (IsTerminal(StateOf(job))) return Verdict(job, style) + "\n";
   return absl::StrCat(job.id(), " ", job.name(), ": cancel requested, ",
                       now ? "it is killed at once" : "it is interrupted, then terminated, then killed", "\n");
 }
 
-// Asks for the cancel of each; `jobs` is what the queen answers, without those that ended before she heard of
-// it (an error for a single job).
-absl::Status Request(Client& client, const std::vector<std::uint64_t>& ids, const CancelOptions& options,
-                     bool run, std::vector<v1::Job>* jobs) {
-  for (std::uint64_t id : ids) {
-    v1::CancelJobRequest request;
-    request.set_id(id);
+// `jobs` is what the queen answers; of a run those that somebody canceled.
+absl::Status Request(Client& client, const Target& target, const CancelOptions& options,
+                     std::vector<v1::Job>* jobs) {
+  if (target.kind == Target::Kind::kRun) {
+    v1::CancelRunRequest request;
+    request.set_id(target.id);
     request.set_reason(options.reason);
     request.set_now(options.now);
-    v1::Job job;
-    absl::Status status = client.CancelJob(request, &job);
-    if (run && absl::IsFailedPrecondition(status)) continue;  // it ended in the meantime
-    RETURN_IF_ERROR(status);
-    jobs->push_back(std::move(job));
+    v1::Run run;
+    RETURN_IF_ERROR(client.CancelRun(request, &run));
+    for (v1::Job& job : *run.mutable_jobs()) {
+      if (job.cancel_requested()) jobs->push_back(std::move(job));
+    }
+    return absl::OkStatus();
   }
-  return absl::OkStatus();
+  v1::CancelJobRequest request;
+  request.set_id(target.id);
+  request.set_reason(options.reason);
+  request.set_now(options.now);
+  return client.CancelJob(request, &jobs->emplace_back());
 }
 
 // Tells how jobs end that were canceled: what cleanup did, then the verdict with the receipt.
@@ -132,19 +112,21 @@ int RunCancel(Session& session, const CancelOptions& options) {
   if (!target.ok()) return session.FailUsage(target.status());
   absl::StatusOr<Client*> client = session.Connect();
   if (!client.ok()) return session.Fail(client.status());
-  absl::StatusOr<std::vector<std::uint64_t>> ids = Ids(session, **client, *target);
-  if (!ids.ok()) return session.Fail(ids.status());
   const bool run = target->kind == Target::Kind::kRun;
+  if (!run) {
+    absl::StatusOr<std::uint64_t> id = session.JobId(*target);
+    if (!id.ok()) return session.Fail(id.status());
+    target->id = *id;
+  }
   std::vector<v1::Job> jobs;
-  absl::Status asked = Request(**client, *ids, options, run, &jobs);
+  absl::Status asked = Request(**client, *target, options, &jobs);
+  if (!asked.ok()) return session.Fail(asked);
   if (!session.options.json && !session.options.quiet) {
     for (const v1::Job& job : jobs) session.out.Write(Answer(job, options.now, session.out_style));
     session.out.Flush();
   }
-  if (!asked.ok()) return session.Fail(asked);
   if (!options.no_wait) {
-    absl::Status ended =
-        AwaitEnds(session, **client, run ? absl::StrCat("r", target->id) : absl::StrCat(ids->front()), &jobs);
+    absl::Status ended = AwaitEnds(session, **client, absl::StrCat(run ? "r" : "", target->id), &jobs);
     if (!ended.ok()) return session.Fail(ended);
   }
   if (session.options.json) {

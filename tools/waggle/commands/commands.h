@@ -51,7 +51,23 @@ struct JobsOptions {
 };
 int RunJobs(Session& session, const JobsOptions& options);
 
-int RunShow(Session& session, const std::string& job);
+struct RunsOptions {
+  std::vector<std::string> states;
+  std::string branch;
+  std::uint32_t limit = 50;
+};
+int RunRuns(Session& session, const RunsOptions& options);
+
+struct RetryOptions {
+  std::string target;
+  bool failed = false;  // of a run: only what did not pass
+  bool watch = false;
+};
+int RunRetry(Session& session, const RetryOptions& options);
+
+// A job or a run.
+int RunShow(Session& session, const std::string& target);
+int ShowRun(Session& session, std::uint64_t run);
 
 struct CancelOptions {
   std::string target;

@@ -8,9 +8,10 @@
 
 namespace waggle::cli {
 
-int RunShow(Session& session, const std::string& job_text) {
-  absl::StatusOr<Target> target = ParseJobTarget(job_text);
+int RunShow(Session& session, const std::string& text) {
+  absl::StatusOr<Target> target = ParseTarget(text);
   if (!target.ok()) return session.FailUsage(target.status());
+  if (target->kind == Target::Kind::kRun) return ShowRun(session, target->id);
   absl::StatusOr<Client*> client = session.Connect();
   if (!client.ok()) return session.Fail(client.status());
   absl::StatusOr<std::uint64_t> id = session.JobId(*target);

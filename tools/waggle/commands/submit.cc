@@ -92,6 +92,7 @@ int SubmitRun(Session& session, const SubmitOptions& options) {
   request.mutable_ref()->set_id(source->id);
   request.mutable_ref()->set_fetch(source->fetch);
   FillTrigger(options, request.mutable_trigger());
+  if (options.message.empty()) request.mutable_trigger()->set_message(source->message);
   request.mutable_trigger()->mutable_author()->set_name(source->author_name);
   request.mutable_trigger()->mutable_author()->set_email(source->author_email);
 
