@@ -5,18 +5,15 @@
 #include <filesystem>
 #include <set>
 
-#include "absl/strings/str_cat.h"
-#include "tests/queen/store/raw_database.h"
-#include "tests/support/hive_fixture.h"
+#include "tests/e2e/stored_fixture.h"
 
 namespace waggle::test {
 namespace {
 
-using queen::RawDatabase;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-class Restore : public HiveFixture {
+class Restore : public StoredFixture {
  protected:
   Outcome QueenVerb(const std::string& verb, const std::string& directory) {
     return Start({Binary("queen"), verb, directory, "--data", QueenData()}).Finish(20s);
@@ -34,9 +31,7 @@ class Restore : public HiveFixture {
     }
     return epochs;
   }
-  std::string HighestEpoch() {
-    return RawDatabase(QueenData() + "/queen.db").Ask("SELECT max(epoch) FROM attempts");
-  }
+  std::string HighestEpoch() { return RawDatabase(Database()).Ask("SELECT max(epoch) FROM attempts"); }
 };
 
 // Snapshot, 20 jobs and 3 deploys, restore.
@@ -95,7 +90,7 @@ TEST_F(Restore, NothingOfTheMissingTimeIsRepeatedOrKilled) {
   EXPECT_EQ(Waggle(forget).code, 3) << "there is nothing left to forget";
   EXPECT_EQ(ReadText(temp_ / "deployed"), "waits\nshort\nlong\n") << "none ran again";
   StopQueen();
-  RawDatabase database(QueenData() + "/queen.db");
+  RawDatabase database(Database());
   EXPECT_EQ(database.Ask("SELECT count(*) FROM attempts WHERE epoch > 1 AND epoch <= " + highest), "0|")
       << "no epoch was given twice";
 }
@@ -108,7 +103,7 @@ TEST_F(Restore, ADamagedDatabaseIsReplaced) {
   WaitForState(job, "passed");
   ASSERT_EQ(QueenVerb("backup", temp_ / "backup").code, 0);
   KillQueen();
-  WriteText(QueenData() + "/queen.db", "no database");
+  WriteText(Database(), "no database");
   std::filesystem::remove(QueenData() + "/queen.db-wal");  // from it SQLite could mend the database
   const Outcome restored = QueenVerb("restore", temp_ / "backup");
   ASSERT_EQ(restored.code, 0) << restored;
@@ -144,14 +139,14 @@ TEST_F(Restore, MistakesAreNamedAndChangeNothing) {
   EXPECT_EQ(running.code, 1);
   EXPECT_THAT(running.err, HasSubstr("next: "));
   StopQueen();
-  const std::string before = ReadText(QueenData() + "/queen.db");
+  const std::string before = ReadText(Database());
   const Outcome nowhere = QueenVerb("restore", temp_ / "nowhere");
   EXPECT_EQ(nowhere.code, 1);
   EXPECT_THAT(nowhere.err, HasSubstr("name a directory that `queen backup` made"));
   WriteText(backup + "/queen.db", std::string(5000, 'x'));
   const Outcome damaged = QueenVerb("restore", backup);
   EXPECT_EQ(damaged.code, 1);
-  EXPECT_EQ(ReadText(QueenData() + "/queen.db"), before);
+  EXPECT_EQ(ReadText(Database()), before);
   EXPECT_FALSE(Exists(QueenData() + "/queen.db.replaced"));
 }
 
