@@ -64,9 +64,11 @@ class Supervisor {
   void RunStep(Phase phase, std::size_t index);
   absl::StatusOr<StepSetup> PrepareWithSpace(const Step& step, Phase phase);
   std::int32_t RunPrepared(StepSetup setup, const Step& step, journal::CommandEnd* end);
+
+  // supervisor_end.cc: how it ends.
   void Finish();
-  journal::Final MakeFinal();
   void EndLeftovers();
+  journal::Final MakeFinal();
 
   // supervisor_loop.cc: how it waits.
   bool MakeLoop();

@@ -102,17 +102,19 @@ class WatchHub {
   void PumpLoop();
   void Wake(const WatcherPtr& watcher) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Turn TakeTurn(Watcher& watcher, JobRow job, bool job_changed);
-  absl::Status Enter(Watcher& watcher, const AttemptRow& attempt);
-  absl::Status EnterLate(Watcher& watcher, const AttemptRow& attempt);
-  absl::Status SkipToStart(Watcher& watcher);
   static absl::Status Damaged(const Watcher& watcher, Seq seq);
   absl::Status RemovedOr(const Watcher& watcher, const absl::Status& damage);
-  // The attempt to read first, or the one after the current; nullopt = none yet.
-  absl::StatusOr<std::optional<AttemptRow>> NextAttempt(const Watcher& watcher, const JobRow& job);
   absl::StatusOr<bool> SendMore(Watcher& watcher);
   absl::StatusOr<Seq> Available(const Watcher& watcher);
   void Listen(Watcher& watcher, Epoch epoch);
   void Drop(const WatcherPtr& watcher) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // watch_start.cc.
+  // The attempt to read first, or the one after the current; nullopt = none yet.
+  absl::StatusOr<std::optional<AttemptRow>> NextAttempt(const Watcher& watcher, const JobRow& job);
+  absl::Status Enter(Watcher& watcher, const AttemptRow& attempt);
+  absl::Status EnterLate(Watcher& watcher, const AttemptRow& attempt);
+  absl::Status SkipToStart(Watcher& watcher);
 
   StoreReader& store_;
   LogStore& logs_;

@@ -15,22 +15,20 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/failpoint.h"
-#include "tests/queen/store/raw_database.h"
-#include "tests/support/hive_fixture.h"
+#include "tests/e2e/stored_fixture.h"
 
 namespace waggle::test {
 namespace {
 
 namespace fs = std::filesystem;
-using queen::RawDatabase;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-class BrokenStorage : public HiveFixture {
+class BrokenStorage : public StoredFixture {
  protected:
   void TearDown() override {
-    HiveFixture::TearDown();
+    StoredFixture::TearDown();
     for (const std::string& path : mounts_) ::umount2(path.c_str(), MNT_DETACH);
   }
   void Mount(const std::string& path, const char* source, const char* type, unsigned long flags,
@@ -62,10 +60,6 @@ class BrokenStorage : public HiveFixture {
       EXPECT_THAT(outcome.err, AllOf(HasSubstr("error: "), HasSubstr(data), HasSubstr(why)));
       EXPECT_LE(Lines(outcome.err).size(), 6u) << outcome;
     }
-  }
-  std::string Database() const { return QueenData() + "/queen.db"; }
-  std::string Segment(std::uint64_t epoch, int number) const {
-    return absl::StrCat(QueenData(), "/logs/0/", epoch, ".00", number);
   }
 
  private:

@@ -3,26 +3,20 @@
 
 #include <filesystem>
 
-#include "absl/strings/str_cat.h"
-#include "tests/queen/store/raw_database.h"
-#include "tests/support/hive_fixture.h"
+#include "tests/e2e/stored_fixture.h"
 
 namespace waggle::test {
 namespace {
 
 namespace fs = std::filesystem;
-using queen::RawDatabase;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-class Check : public HiveFixture {
+class Check : public StoredFixture {
  protected:
   Outcome CheckAt(const std::string& data) {
     return Start({Binary("queen"), "check", "--data", data}).Finish(20s);
-  }
-  std::string Segment(std::uint64_t epoch) const {
-    return absl::StrCat(QueenData(), "/logs/0/", epoch, ".000");
   }
 };
 
@@ -55,8 +49,8 @@ TEST_F(Check, EachDamageIsNamedAndNothingIsChanged) {
   WriteText(Segment(1), flipped);
   fs::remove(Segment(2));
   WriteText(Segment(99), "");
-  RawDatabase(QueenData() + "/queen.db").Run("UPDATE jobs SET type=77 WHERE id=2");
-  const std::string database = ReadText(QueenData() + "/queen.db");
+  RawDatabase(Database()).Run("UPDATE jobs SET type=77 WHERE id=2");
+  const std::string database = ReadText(Database());
   const Outcome outcome = CheckAt(QueenData());
   EXPECT_EQ(outcome.code, 1) << outcome;
   EXPECT_THAT(
@@ -65,7 +59,7 @@ TEST_F(Check, EachDamageIsNamedAndNothingIsChanged) {
             HasSubstr("✗ database: 2 jobs, 3 attempts, 1 drones; 1 rows cannot be read"),
             HasSubstr("✗ log of job 1 attempt 1: 1.000 at byte "), HasSubstr("✗ log of job 2 attempt 1: "),
             HasSubstr("✗ logs: 1 complete, 0 open, 2 damaged; 1 files are of no attempt")));
-  EXPECT_TRUE(ReadText(QueenData() + "/queen.db") == database);
+  EXPECT_TRUE(ReadText(Database()) == database);
   EXPECT_EQ(ReadText(Segment(1)), flipped);
 }
 
@@ -74,7 +68,7 @@ TEST_F(Check, RowsThatWereSetAsideAreListed) {
   Submit(TestJob({"true"}));
   Submit(TestJob({"true"}));
   KillQueen();
-  RawDatabase(QueenData() + "/queen.db").Run("UPDATE jobs SET type=77 WHERE id=2");
+  RawDatabase(Database()).Run("UPDATE jobs SET type=77 WHERE id=2");
   StartQueen();
   StopQueen();
   const Outcome outcome = CheckAt(QueenData());
@@ -89,7 +83,7 @@ TEST_F(Check, WhatIsNoDataDirectory) {
   EXPECT_THAT(absent.err, AllOf(HasSubstr("there is no data directory "), HasSubstr("next: ")));
   EXPECT_FALSE(Exists(temp_ / "none"));
   fs::create_directories(QueenData());
-  WriteText(QueenData() + "/queen.db", "not a database, but long enough to be looked at, one would think");
+  WriteText(Database(), "not a database, but long enough to be looked at, one would think");
   const Outcome foreign = CheckAt(QueenData());
   EXPECT_EQ(foreign.code, 1) << foreign;
   EXPECT_THAT(foreign.out, HasSubstr("✗ "));

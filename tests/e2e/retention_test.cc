@@ -2,25 +2,20 @@
 #include <gmock/gmock.h>
 
 #include "absl/strings/str_cat.h"
-#include "tests/queen/store/raw_database.h"
-#include "tests/support/hive_fixture.h"
+#include "tests/e2e/stored_fixture.h"
 
 namespace waggle::test {
 namespace {
 
-using queen::RawDatabase;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-class RetentionOfLogs : public HiveFixture {
+class RetentionOfLogs : public StoredFixture {
  protected:
-  std::string Segment(std::uint64_t epoch, int number = 0) const {
-    return absl::StrCat(QueenData(), "/logs/0/", epoch, ".00", number);
-  }
   static std::uint64_t EpochOf(const Json& facts) { return facts["attempts"][0]["epoch"]; }
   void Age(std::uint64_t job, int days) {
-    RawDatabase(QueenData() + "/queen.db")
+    RawDatabase(Database())
         .Run(absl::StrCat("UPDATE attempts SET log_ended=log_ended-86400000*", days, " WHERE job=", job));
   }
   void ExpectRemoved(std::uint64_t job) {

@@ -21,7 +21,7 @@ namespace waggle::sim {
 class DroneHost;
 
 // The queen's host: the real Hive and the real LogShard; around them what queen/app/mailbox.cc (batches, one
-// commit in flight, effects behind it) and queen/api/hive_service.cc (streams, sessions) do. She can be
+// commit in flight, effects behind it) and queen/api/hive_streams.h (streams, sessions) do. She can be
 // killed between any two effects and with a commit under way.
 class QueenHost {
  public:

@@ -1,4 +1,4 @@
-// The queen's streams, log shard and effects: what queen/api/hive_service.cc and queen/app/queen.cc do.
+// The queen's streams, log shard and effects: what the streams of queen/api and queen/app/queen.cc do.
 #include <algorithm>
 
 #include "tests/sim/drone.h"

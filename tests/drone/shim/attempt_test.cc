@@ -19,8 +19,6 @@ using journal::Kind;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-constexpr int kEnvironment = 0, kPrepare = 1, kTest = 2, kDeploy = 3, kCleanup = 4;
-
 void ExpectDigests(const ShimProcess& shim) {
   auto final = shim.Final();
   ASSERT_TRUE(final.has_value());
@@ -169,8 +167,7 @@ TEST(Attempt, ALeftoverThatHoldsThePipeIsGivenUpAndKilledAtTheEnd) {
   auto final = shim.Final();
   EXPECT_EQ(final->test_code, 0);
   EXPECT_EQ(final->processes_killed, 1u);
-  EXPECT_EQ(final->processes_left, 0u);
-  EXPECT_TRUE(NoneMarked(shim.dir()));
+  ExpectNothingLeft(shim);
 }
 
 TEST(Attempt, TheEnvironmentIsExactlyTheGivenOne) {

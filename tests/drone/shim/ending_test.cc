@@ -14,20 +14,11 @@ using journal::Kind;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-constexpr int kPrepare = 1, kTest = 2, kDeploy = 3, kCleanup = 4;
-
 // A tree that ignores what can be ignored and has a member in a session of its own.
 constexpr const char* kStubborn =
     "trap '' INT TERM\n"
     "setsid sh -c \"trap '' INT TERM; sleep 1000 & wait; sleep 1000\" &\n"
     "echo up; sleep 1000; sleep 1000; wait";
-
-void ExpectNothingLeft(const ShimProcess& shim) {
-  auto final = shim.Final();
-  ASSERT_TRUE(final.has_value());
-  EXPECT_EQ(final->processes_left, 0u);
-  EXPECT_TRUE(NoneMarked(shim.dir()));
-}
 
 TEST(Ending, WallLimit) {
   ShimProcess shim;

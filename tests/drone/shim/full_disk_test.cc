@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "absl/strings/str_cat.h"
-#include "common/journal/scan.h"
 #include "common/process/tree.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -20,7 +19,6 @@ using journal::Kind;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-constexpr int kTest = 2, kCleanup = 4;
 constexpr const char* kSmall = "size=4m";
 constexpr std::size_t kPrinted = 8'000'000;  // more than disk and pipe take together
 
@@ -65,15 +63,6 @@ class FullDisk : public ::testing::Test {
     });
   }
 
-  void ExpectWholeLog() {
-    const Epoch epoch = shim_.Records().at(0).header.epoch;
-    auto verified = journal::Verify({shim_.dir(), std::string(kSpoolPrefix)}, epoch);
-    ASSERT_TRUE(verified.ok());
-    EXPECT_TRUE(verified->complete) << verified->problem;
-    EXPECT_EQ(shim_.Final()->processes_left, 0u);
-    EXPECT_TRUE(NoneMarked(shim_.dir()));
-  }
-
   ShimProcess shim_{kSmall};
   std::string job_;
 };
@@ -85,7 +74,7 @@ TEST_F(FullDisk, CancelNowEndsABlockedJobAndSaysWhatIsMissing) {
   EXPECT_EQ(shim_.AwaitExit(), 0);
   EXPECT_EQ(shim_.Final()->reason, Reason::kCanceled);
   EXPECT_EQ(shim_.Ends().at(0).exit_code, 137);
-  ExpectWholeLog();
+  ExpectWholeLog(shim_);
   // What stood in the pipe was read after the kill, counted and declared.
   EXPECT_GT(shim_.Missing(), 0u);
   EXPECT_LT(shim_.Out().size() + shim_.Missing(), kPrinted + 6);
@@ -106,7 +95,7 @@ TEST_F(FullDisk, CancelWithGraceAndCleanupEndsToo) {
   EXPECT_EQ(shim_.Final()->reason, Reason::kCanceled);
   ASSERT_EQ(shim_.Ends().size(), 2u);
   EXPECT_THAT(shim_.Ends().at(1).error, HasSubstr("No space left"));  // its script cannot be written
-  ExpectWholeLog();
+  ExpectWholeLog(shim_);
 }
 
 TEST_F(FullDisk, TheWallLimitEndsABlockedJob) {
@@ -116,7 +105,7 @@ TEST_F(FullDisk, TheWallLimitEndsABlockedJob) {
   EXPECT_EQ(shim_.AwaitExit(), 0);
   EXPECT_EQ(shim_.Final()->reason, Reason::kTimeout);
   EXPECT_THAT(shim_.Texts(Kind::kStatus), ElementsAre(HasSubstr("limit of 1500 ms")));
-  ExpectWholeLog();
+  ExpectWholeLog(shim_);
 }
 
 TEST_F(FullDisk, TheSilenceLimitEndsAJobThatPrintsNothing) {
@@ -127,7 +116,7 @@ TEST_F(FullDisk, TheSilenceLimitEndsAJobThatPrintsNothing) {
   EXPECT_EQ(shim_.AwaitExit(), 0);
   EXPECT_EQ(shim_.Final()->reason, Reason::kSilence);
   EXPECT_EQ(shim_.Missing(), 0u);
-  ExpectWholeLog();
+  ExpectWholeLog(shim_);
 }
 
 TEST_F(FullDisk, TheJobsOwnEndIsWritten) {
@@ -160,7 +149,7 @@ TEST_F(FullDisk, AFailedJobsCleanupEndsWithinItsLimit) {
   EXPECT_EQ(shim_.Final()->reason, Reason::kNone);
   EXPECT_EQ(shim_.Final()->test_code, 0);
   EXPECT_GT(shim_.Missing(), 0u);
-  ExpectWholeLog();
+  ExpectWholeLog(shim_);
 }
 
 TEST_F(FullDisk, ABlockedJobGoesOnByteExactWhenThereIsSpace) {
@@ -177,7 +166,7 @@ TEST_F(FullDisk, ABlockedJobGoesOnByteExactWhenThereIsSpace) {
   EXPECT_EQ(shim_.Missing(), 0u);
   EXPECT_THAT(shim_.Texts(Kind::kMarker), ElementsAre());
   EXPECT_EQ(::access((shim_.dir() + "/reserve").c_str(), F_OK), 0) << "it was not needed";
-  ExpectWholeLog();
+  ExpectWholeLog(shim_);
 }
 
 TEST_F(FullDisk, AStepThatCannotBeWrittenYetIsWrittenLater) {

@@ -16,6 +16,7 @@
 #include "common/base/limits.h"
 #include "common/journal/reader.h"
 #include "common/journal/reserve.h"
+#include "common/journal/scan.h"
 #include "common/process/cgroup.h"
 #include "common/process/tree.h"
 #include "gtest/gtest.h"
@@ -80,6 +81,21 @@ bool Eventually(const std::function<bool()>& condition) {
 
 bool NoneMarked(const std::string& key) {
   return Eventually([&] { return process::FindMarked(key).empty(); });
+}
+
+void ExpectNothingLeft(const ShimProcess& shim) {
+  auto final = shim.Final();
+  ASSERT_TRUE(final.has_value());
+  EXPECT_EQ(final->processes_left, 0u);
+  EXPECT_TRUE(NoneMarked(shim.dir()));
+}
+
+void ExpectWholeLog(const ShimProcess& shim) {
+  const Epoch epoch = shim.Records().at(0).header.epoch;
+  auto verified = journal::Verify({shim.dir(), std::string(kSpoolPrefix)}, epoch);
+  ASSERT_TRUE(verified.ok());
+  EXPECT_TRUE(verified->complete) << verified->problem;
+  ExpectNothingLeft(shim);
 }
 
 Step Script(std::string text, std::string name) {

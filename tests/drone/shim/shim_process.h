@@ -14,6 +14,9 @@
 
 namespace waggle::shim {
 
+// Phases as indices of Start::phases.
+inline constexpr int kEnvironment = 0, kPrepare = 1, kTest = 2, kDeploy = 3, kCleanup = 4;
+
 struct Record {
   journal::RecordHeader header;
   std::string payload;
@@ -84,5 +87,8 @@ Step Script(std::string text, std::string name = "");
 bool Eventually(const std::function<bool()>& condition);
 // No process with this attempt's key is left.
 bool NoneMarked(const std::string& key);
+// Of an attempt that ended.
+void ExpectNothingLeft(const ShimProcess& shim);
+void ExpectWholeLog(const ShimProcess& shim);  // and nothing left
 
 }  // namespace waggle::shim

@@ -23,7 +23,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int kTest = 2, kCleanup = 4;
 constexpr int kRuns = 3;
 
 // A process that has nothing to do with the job.

@@ -1,4 +1,4 @@
-// Attempts that are lost: retried, sealed, unknown, fenced.
+// Attempts that are lost: retried, sealed, fenced.
 #include "tests/queen/core/hive_fixture.h"
 
 namespace waggle::queen {
@@ -8,16 +8,7 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-class HiveLoss : public HiveTest {
- protected:
-  // A deploy whose tests passed and whose grant was given, on d1.
-  void GrantedDeploy(const std::string& job) {
-    DroneUp("d1");
-    Submit(job, {.type = JobType::kTestAndDeploy});
-    Accept(job);
-    AsksForGrant(job, 0);
-  }
-};
+class HiveLoss : public HiveTest {};
 
 TEST_F(HiveLoss, ALostTestIsANewAttemptElsewhere) {
   DroneUp("d1");
@@ -243,15 +234,6 @@ TEST_F(HiveLoss, AnAttemptHandedBackIsQueuedAgainAtOnceAndDoesNotCount) {
   ExpectState("a", JobState::kErrored, Reason::kHandedBack);
 }
 
-TEST_F(HiveLoss, AGrantedDeployThatIsHandedBackIsUnknown) {
-  GrantedDeploy("a");
-  Epoch handed = Current("a");
-  Step(event::ShimLost{ConnectionOf("d1"), handed, 3, "", false, /*handed_back=*/true});
-  SealsComplete();
-  ExpectState("a", JobState::kErrored, Reason::kUnknown);
-  EXPECT_EQ(Job("a").deploy_code, 504);
-}
-
 TEST_F(HiveLoss, ACanceledJobThatIsHandedBackIsCanceled) {
   DroneUp("d1");
   Submit("a");
@@ -285,64 +267,6 @@ TEST_F(HiveLoss, AHelloSaysWhyAnAttemptIsLostAndARepeatCostsNoRecords) {
   EXPECT_EQ(seals_[held.epoch].at_least, 5u);
 }
 
-TEST_F(HiveLoss, TheGrantIsStoredBeforeItIsGivenAndGivenAgainWhenAskedAgain) {
-  GrantedDeploy("a");
-  ASSERT_THAT(SentTo<to_drone::Grant>("d1"), SizeIs(1));
-  EXPECT_TRUE(AttemptOf("a").granted);
-  AsksForGrant("a", 0);
-  EXPECT_THAT(SentTo<to_drone::Grant>("d1"), SizeIs(2));
-  Disconnect("d1");
-  DroneUp("d1", 1, {Holds("a", HeldState::kGranted)});
-  EXPECT_TRUE(WelcomedWith("d1", Current("a")).granted);
-}
-
-TEST_F(HiveLoss, ALostDeployBeforeTheGrantIsRetried) {
-  DroneUp("d1");
-  Submit("a", {.type = JobType::kDeploy});
-  Starts("a");
-  AdvancePastLease();
-  ExpectQueued("a");
-}
-
-TEST_F(HiveLoss, ALostGrantedDeployIsUnknownAndNeverRepeated) {
-  GrantedDeploy("a");
-  Epoch epoch = Current("a");
-  AdvancePastLease();
-  EXPECT_EQ(Current("a"), epoch);
-  EXPECT_EQ(seals_[epoch].reason, Reason::kUnknown);
-  EXPECT_EQ(seals_[epoch].deploy_code, 504);
-  EXPECT_THAT(seals_[epoch].text, HasSubstr("504"));
-  EXPECT_THAT(seals_[epoch].text, HasSubstr("d1 was lost"));
-  SealsComplete();
-  ExpectState("a", JobState::kErrored, Reason::kUnknown);
-  EXPECT_EQ(Job("a").test_code, 0) << "what was reported stays";
-  EXPECT_EQ(Job("a").deploy_code, 504);
-  EXPECT_NE(Job("a").times.finished, 0);
-  DroneUp("d2");
-  EXPECT_THAT(SentTo<to_drone::Assign>("d2"), IsEmpty());
-}
-
-TEST_F(HiveLoss, AGrantedDeployWhoseShimDiedIsUnknown) {
-  GrantedDeploy("a");
-  ShimDies("a", 3);
-  EXPECT_EQ(seals_[Current("a")].at_least, 3u);
-  SealsComplete();
-  ExpectState("a", JobState::kErrored, Reason::kUnknown);
-  EXPECT_EQ(Job("a").deploy_code, 504);
-}
-
-TEST_F(HiveLoss, OnlyUnknownResultsBecome504) {
-  GrantedDeploy("a");
-  HeldAttempt held = Holds("a", HeldState::kCleaning);
-  held.test_code = 0;
-  held.deploy_code = 3;
-  Report("a", held);
-  AdvancePastLease();
-  SealsComplete();
-  EXPECT_EQ(Job("a").test_code, 0);
-  EXPECT_EQ(Job("a").deploy_code, 3);
-}
-
 TEST_F(HiveLoss, AReportedCodeIsStoredWhenItIsReported) {
   DroneUp("d1");
   Submit("a", {.type = JobType::kTestAndDeploy});
@@ -351,27 +275,6 @@ TEST_F(HiveLoss, AReportedCodeIsStoredWhenItIsReported) {
   held.test_code = 0;
   Report("a", held);
   EXPECT_EQ(AttemptOf("a").test_code, 0);
-}
-
-// The true final may have been stored before the drone was given up: then it counts.
-TEST_F(HiveLoss, AFinalThatWasStoredBeforeTheLossIsTheTruth) {
-  GrantedDeploy("a");
-  Epoch epoch = Current("a");
-  AdvancePastLease();
-  journal::Final final;
-  final.test_code = final.deploy_code = 0;
-  LogEnds(epoch, final);
-  ExpectState("a", JobState::kPassed);
-  EXPECT_EQ(Job("a").deploy_code, 0);
-}
-
-TEST_F(HiveLoss, AVerdictSaidTwiceChangesNothing) {
-  GrantedDeploy("a");
-  Epoch epoch = Current("a");
-  AdvancePastLease();
-  SealsComplete();
-  ExpectNothingChanges([&] { LogEnds(epoch, {}); });
-  ExpectState("a", JobState::kErrored, Reason::kUnknown);
 }
 
 TEST_F(HiveLoss, AReceiptIsOnlyWhatAShimCounted) {

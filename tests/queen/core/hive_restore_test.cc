@@ -24,6 +24,16 @@ class HiveRestore : public HiveTest {
     held.counter = 1;
     return held;
   }
+  // An attempt of the time that was lost, with which d1 comes back.
+  Epoch ComesBackWithAForgottenOne() {
+    BackUp();
+    DroneUp("d1");
+    Submit("lost");
+    const Epoch epoch = Current("lost");
+    GoBack();
+    DroneUp("d1", 1, {Held(epoch)});
+    return epoch;
+  }
   // Of which so much is left when it returns; connected drones are heard.
   void Listens(Duration left = Duration::zero()) {
     const Duration length = config_.LostAfter() - left;
@@ -132,12 +142,7 @@ TEST_F(HiveRestore, AnotherDroneThatRaisedTheNumbersChangesNothingForIt) {
 }
 
 TEST_F(HiveRestore, ItsSlotIsFreeWhenTheDroneSaysThatLessRuns) {
-  BackUp();
-  DroneUp("d1");
-  Submit("lost");
-  const Epoch epoch = Current("lost");
-  GoBack();
-  DroneUp("d1", 1, {Held(epoch)});
+  ComesBackWithAForgottenOne();
   Listens();
   Submit("a");
   ExpectQueued("a");
@@ -148,24 +153,14 @@ TEST_F(HiveRestore, ItsSlotIsFreeWhenTheDroneSaysThatLessRuns) {
 }
 
 TEST_F(HiveRestore, NothingItSaysOfItIsAnOffence) {
-  BackUp();
-  DroneUp("d1");
-  Submit("lost");
-  const Epoch epoch = Current("lost");
-  GoBack();
-  DroneUp("d1", 1, {Held(epoch)});
+  const Epoch epoch = ComesBackWithAForgottenOne();
   for (int i = 0; i < kTrespasses + 1; ++i) Step(event::Status{ConnectionOf("d1"), Held(epoch)});
   EXPECT_THAT(SentTo<to_drone::Fenced>("d1"), IsEmpty());
   EXPECT_TRUE(View("d1").connected);
 }
 
 TEST_F(HiveRestore, APersonEndsIt) {
-  BackUp();
-  DroneUp("d1");
-  Submit("lost");
-  const Epoch epoch = Current("lost");
-  GoBack();
-  DroneUp("d1", 1, {Held(epoch)});
+  const Epoch epoch = ComesBackWithAForgottenOne();
   event::ForgetAttempt forget{NewRequest(), "d1", epoch};
   Step(forget);
   EXPECT_THAT(AnswerTo<DroneView>(forget.request).forgotten, IsEmpty());
