@@ -103,7 +103,7 @@ inline constexpr std::size_t kQueenNames = 16;  // of 253 bytes each they still 
 inline constexpr std::size_t kSecretMin = 6;  // bytes without white space at the ends; less would wreck logs
 inline constexpr std::size_t kSecretBytes = 64 * kKiB;  // of one secret, and of all of a job
 inline constexpr std::size_t kPatternBytes =
-    4 * kMiB;                                    // all forms of a job's secrets; 16 bytes of memory for each
+    2 * kMiB;                                    // all forms of a job's secrets; 16 bytes of memory for each
 inline constexpr std::size_t kEscapeBytes = 64;  // a colour sequence; longer ones are text
 inline constexpr std::size_t kNoiseBytes =
     64 * kKiB;  // colours and CRs inside one secret: a key of 2,500 bytes, each in its own true colour

@@ -101,18 +101,27 @@ Bases MakeBases(std::span<const Secret> secrets) {
   return bases;
 }
 
-// Takes forms as long as there is room.
+// Many times as long as the value, and seldom seen: not worth their memory for lines and other line ends.
+bool IsLong(Form form) {
+  return form == Form::kPercentAll || form == Form::kJsonAll;
+}
+
+// Takes forms as long as there is room, and the raw ones always.
 class Collector {
  public:
   explicit Collector(std::size_t bound) : room_(bound) {}
 
   void Add(Form form, const std::vector<Base>& bases) {
     for (const Base& base : bases) {
+      if (form != Form::kRaw && base.text.size() > room_) {  // no form is shorter: spare the work
+        ++list_.left_out;
+        continue;
+      }
       Texts texts = Encoded(form, base.text);
       std::sort(texts.begin(), texts.end());
       texts.erase(std::unique(texts.begin(), texts.end()), texts.end());
       for (std::string& text : texts) {
-        if (form == Form::kRaw || text != base.text) Add(&text, base);
+        if (form == Form::kRaw || text != base.text) Add(form, &text, base);
       }
     }
   }
@@ -137,10 +146,10 @@ class Collector {
   }
 
  private:
-  void Add(std::string* text, const Base& base) {
-    const bool fits = text->size() <= room_;
+  void Add(Form form, std::string* text, const Base& base) {
+    const bool fits = form == Form::kRaw || text->size() <= room_;
     if (Maskable(*text) && fits) {
-      room_ -= text->size();
+      room_ -= std::min(room_, text->size());
       list_.patterns.push_back({*text, {base.owner}});
     } else if (!fits) {
       ++list_.left_out;
@@ -202,7 +211,7 @@ PatternList MakePatterns(std::span<const Secret> secrets, std::size_t bound) {
   for (const auto* list : {&bases.whole, &bases.lines, &bases.other_ends}) collector.Add(Form::kRaw, *list);
   for (const auto* list : {&bases.whole, &bases.lines, &bases.other_ends}) {
     for (Form form : kForms) {
-      if (form != Form::kRaw) collector.Add(form, *list);
+      if (form != Form::kRaw && (list == &bases.whole || !IsLong(form))) collector.Add(form, *list);
     }
   }
   return std::move(collector).Finish();

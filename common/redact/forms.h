@@ -42,11 +42,11 @@ struct Pattern {
 
 struct PatternList {
   std::vector<Pattern> patterns;  // ascending and distinct; each at least limits::kSecretMin bytes
-  std::size_t left_out = 0;       // forms that did not fit in `bound`
+  std::size_t left_out = 0;       // forms of a value or line that did not fit in `bound`
 };
 
-// All forms of all values: of each value, of its lines, and with the other kind of line ends. At most `bound`
-// bytes of patterns. The caller wipes them.
+// All forms of all values; of their lines, and of them with the other kind of line ends, all but those with
+// every byte escaped. At most `bound` bytes of encoded forms. The caller wipes them.
 PatternList MakePatterns(std::span<const Secret> secrets, std::size_t bound);
 
 }  // namespace waggle::redact

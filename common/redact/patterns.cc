@@ -10,7 +10,8 @@
 
 namespace waggle::redact {
 
-absl::StatusOr<std::unique_ptr<const Patterns>> Patterns::Create(std::span<const Secret> secrets) {
+absl::StatusOr<std::unique_ptr<const Patterns>> Patterns::Create(std::span<const Secret> secrets,
+                                                                 std::size_t pattern_bytes) {
   std::size_t bytes = 0;
   std::vector<std::string> names;
   for (const Secret& secret : secrets) {
@@ -23,7 +24,7 @@ absl::StatusOr<std::unique_ptr<const Patterns>> Patterns::Create(std::span<const
                                                    " bytes together: more than ", limits::kSecretBytes,
                                                    "\nnext: give the job only those it needs [WG703]"));
   }
-  PatternList list = MakePatterns(secrets, limits::kPatternBytes);
+  PatternList list = MakePatterns(secrets, pattern_bytes);
   std::unique_ptr<const Patterns> patterns(new Patterns(std::move(names), list));
   for (Pattern& pattern : list.patterns) Wipe(&pattern.bytes);
   return patterns;

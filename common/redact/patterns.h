@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/base/limits.h"
 #include "common/redact/automaton.h"
 #include "common/redact/secret.h"
 #include "common/redact/skip.h"
@@ -18,13 +19,15 @@ namespace waggle::redact {
 class Patterns {
  public:
   // InvalidArgument: a secret that CheckSecret refuses, or more than limits::kSecretBytes in all. The same
-  // value or name may come twice.
-  static absl::StatusOr<std::unique_ptr<const Patterns>> Create(std::span<const Secret> secrets);
+  // value or name may come twice. Of the forms so many bytes are looked for, the likeliest first; raw values
+  // and lines always.
+  static absl::StatusOr<std::unique_ptr<const Patterns>> Create(
+      std::span<const Secret> secrets, std::size_t pattern_bytes = limits::kPatternBytes);
 
   bool empty() const { return count_ == 0; }
   std::size_t size() const { return count_; }         // patterns
   std::size_t longest() const { return longest_; }    // bytes of the longest pattern
-  std::size_t left_out() const { return left_out_; }  // forms beyond limits::kPatternBytes; see README.md
+  std::size_t left_out() const { return left_out_; }  // forms beyond pattern_bytes
   std::size_t memory() const;                         // bytes
   const std::vector<std::string>& names() const { return names_; }
 
