@@ -25,9 +25,12 @@ std::string Few(std::string_view text, std::size_t size) {
 std::vector<Secret> MakeSecrets(Input& in) {
   std::vector<Secret> secrets;
   for (std::size_t n = in.Pick(4); n > 0; --n) {
-    const bool few = in.Flag();
+    const std::size_t kind = in.Pick(3);
     const std::string_view text = in.Text();
-    Secret secret{"S" + std::to_string(n), few ? Few(text, 24) : std::string(text.substr(0, 80))};
+    Secret secret{"S" + std::to_string(n), kind == 1 ? Few(text, 24) : std::string(text.substr(0, 80))};
+    if (kind == 2 && !secrets.empty()) {  // one around another
+      secret.value = "x" + secrets.back().value + secret.value.substr(0, 8) + "y";
+    }
     if (redact::CheckSecret(secret.name, secret.value).ok()) secrets.push_back(secret);
   }
   return secrets;
@@ -159,11 +162,13 @@ std::vector<std::string> Seeds() {
     for (int kind = 0; kind < 8; ++kind) {
       std::string seed;
       ByteWriter w(&seed);
+      w.U8(3);
+      w.U8(0);
+      PutText(w, value);
       w.U8(2);
-      for (std::string_view text : {value, std::string_view("\x01\x02\x03\x02\x03\x01\x02\x03")}) {
-        w.U8(text == value ? 0 : 1);
-        PutText(w, text);
-      }
+      PutText(w, "around");
+      w.U8(1);
+      PutText(w, "\x01\x02\x03\x02\x03\x01\x02\x03");
       PutText(w, "\x03\x10\x01");
       for (int i = 0; i < 12; ++i) {
         w.U8(static_cast<std::uint8_t>(i % 3 == 0 ? kind : 5 + i % 3));
