@@ -99,4 +99,13 @@ inline constexpr std::size_t kConfigFiles = 256;  // drop-ins of one program
 inline constexpr std::size_t kPemBytes = 8 * kKiB;
 inline constexpr std::size_t kQueenNames = 16;  // of 253 bytes each they still fit in kPemBytes
 
+// Secrets and their masking.
+inline constexpr std::size_t kSecretMin = 6;  // bytes without white space at the ends; less would wreck logs
+inline constexpr std::size_t kSecretBytes = 64 * kKiB;  // of one secret, and of all of a job
+inline constexpr std::size_t kPatternBytes =
+    2 * kMiB;                                    // all forms of a job's secrets; 16 bytes of memory for each
+inline constexpr std::size_t kEscapeBytes = 64;  // a colour sequence; longer ones are text
+inline constexpr std::size_t kNoiseBytes =
+    64 * kKiB;  // colours and CRs inside one secret: a key of 2,500 bytes, each in its own true colour
+
 }  // namespace waggle::limits
