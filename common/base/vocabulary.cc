@@ -6,9 +6,10 @@ namespace {
 constexpr std::string_view kTypeNames[] = {"", "TEST", "DEPLOY", "TEST_AND_DEPLOY"};
 constexpr std::string_view kStateNames[] = {"",       "created", "queued",  "received", "started",
                                             "passed", "failed",  "errored", "canceled", "skipped"};
-constexpr std::string_view kReasonNames[] = {
-    "",           "drone_lost", "shim_lost", "timeout", "silence", "log_limit", "log_incomplete",
-    "bad_config", "unknown",    "canceled",  "source",  "spawn",   "rejected",  "handed_back"};
+constexpr std::string_view kReasonNames[] = {"",         "drone_lost",  "shim_lost",      "timeout",
+                                             "silence",  "log_limit",   "log_incomplete", "bad_config",
+                                             "unknown",  "canceled",    "source",         "spawn",
+                                             "rejected", "handed_back", "plugin"};
 constexpr std::string_view kPhaseNames[] = {"environment", "prepare", "test", "deploy", "cleanup"};
 constexpr std::string_view kIsolationNames[] = {"auto", "none", "user", "bubblewrap"};
 

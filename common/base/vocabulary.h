@@ -42,8 +42,9 @@ enum class Reason : std::uint8_t {
   kSpawn = 11,       // the drone could not start the attempt or a command's process
   kRejected = 12,    // every drone that was offered the job refused it
   kHandedBack = 13,  // its drone was stopped and gave it back
+  kPlugin = 14,      // a plugin of the job failed, hung or broke its protocol
 };
-inline constexpr Reason kLastReason = Reason::kHandedBack;
+inline constexpr Reason kLastReason = Reason::kPlugin;
 
 enum class Phase : std::uint8_t { kEnvironment = 0, kPrepare = 1, kTest = 2, kDeploy = 3, kCleanup = 4 };
 inline constexpr int kPhaseCount = 5;

@@ -295,6 +295,7 @@ absl::Status Check(const JobSpec& spec) {
     const std::string field = absl::StrCat("plugins[", i, "]");
     RETURN_IF_ERROR(CheckLine(absl::StrCat(field, ".name"), plugin.name));
     if (plugin.name.empty()) return Bad(absl::StrCat(field, ".name"), "empty");
+    RETURN_IF_ERROR(CheckLine(absl::StrCat(field, ".version"), plugin.version));
     RETURN_IF_ERROR(CheckText(absl::StrCat(field, ".config"), plugin.config_json, limits::kMiB));
     auto json = absl::StripAsciiWhitespace(plugin.config_json);
     if (json.size() < 2 || json.front() != '{' || json.back() != '}') {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/plugin_name.h"
 
 namespace waggle::queen {
 namespace {
@@ -18,8 +19,12 @@ std::string Lacks(const DroneFacts& drone, const Requirement& requirement) {
     if (found == drone.labels.end() || found->second != value)
       return absl::StrCat("label ", label, "=", value);
   }
-  for (const std::string& plugin : requirement.plugins) {
-    if (!drone.plugins.contains(plugin)) return absl::StrCat("plugin ", plugin);
+  for (const std::string& wanted : requirement.plugins) {
+    const PluginName plugin = SplitPlugin(wanted);
+    const auto found = drone.plugins.find(std::string(plugin.name));
+    if (found == drone.plugins.end() || !VersionMeets(found->second, plugin.version)) {
+      return absl::StrCat("plugin ", wanted);
+    }
   }
   return "";
 }

@@ -111,6 +111,11 @@ void Expect(const Final& got, const Final& want) {
   EXPECT_EQ(got.finished, want.finished);
 }
 
+void Expect(const PluginEvent& got, const PluginEvent& want) {
+  EXPECT_EQ(got.plugin, want.plugin);
+  EXPECT_EQ(got.json, want.json);
+}
+
 // Whole, cut anywhere, longer than known, of another version, and noise.
 template <typename T, typename DecodeFn>
 void Check(const T& sample, DecodeFn decode) {
@@ -144,6 +149,9 @@ TEST(Events, CommandStart) {
 }
 TEST(Events, CommandEnd) {
   Check(SampleEnd(), DecodeCommandEnd);
+}
+TEST(Events, Plugin) {
+  Check(PluginEvent{"ccache", "{\"plugin\":\"ccache\"}"}, DecodePluginEvent);
 }
 TEST(Events, Phase) {
   Check(SamplePhase(), DecodePhaseEvent);
