@@ -244,6 +244,9 @@ absl::Status CheckPhases(const JobSpec& spec) {
   if (all > limits::kCommandsPerJob) {
     return Bad("commands", all, " in all phases; at most ", limits::kCommandsPerJob);
   }
+  // Plugins may bring their own; whether they do is known when they have run.
+  if (std::any_of(spec.plugins.begin(), spec.plugins.end(), [](const Plugin& p) { return p.enabled(); }))
+    runs = ++all;
   if (all == 0) return Bad("commands", "none in any phase; write at least one, such as a test");
   if (runs == 0)
     return Bad("commands", "none that a job of type ", type, " runs; set type to match the phases");
