@@ -29,6 +29,16 @@ std::string Lacks(const DroneFacts& drone, const Requirement& requirement) {
   return "";
 }
 
+// What `drone` has in place of what Lacks() named.
+std::string Instead(const DroneFacts& drone, std::string_view lacks) {
+  constexpr std::string_view kPlugin = "plugin ";
+  if (lacks.starts_with(kPlugin)) {
+    const auto found = drone.plugins.find(std::string(SplitPlugin(lacks.substr(kPlugin.size())).name));
+    if (found != drone.plugins.end()) return absl::StrCat(" has version ", found->second);
+  }
+  return " lacks it";
+}
+
 // "d1 is draining (update); d2 is paused; 4 more"
 std::string Listed(std::vector<std::string> closed) {
   std::sort(closed.begin(), closed.end());
@@ -164,7 +174,7 @@ std::string Placement::WhyWaiting(JobId job) const {
       }
     } else if (lack.empty()) {
       lack = absl::StrCat("no drone has ", lacks, " (", drones_.size(), " connected; ", drone.facts.name,
-                          " lacks it)");
+                          Instead(drone.facts, lacks), ")");
     }
   }
   if (eligible == 0) return lack;

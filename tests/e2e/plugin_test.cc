@@ -52,7 +52,8 @@ TEST_F(Plugins, WaitsAndSaysForWhat) {
   Install("bee", "word", "1.0.0", "");
   StartDrone("bee");
   const std::uint64_t newer = Submit(With("word", Json::object(), "2"));
-  EXPECT_THAT(std::string(Show(newer)["detail"]), HasSubstr("no drone has plugin word@2 (1 connected; bee"));
+  EXPECT_THAT(std::string(Show(newer)["detail"]),
+              HasSubstr("no drone has plugin word@2 (1 connected; bee has version 1.0.0)"));
   const std::uint64_t gone = Submit(With("gone"));
   EXPECT_THAT(std::string(Show(gone)["detail"]), HasSubstr("no drone has plugin gone"));
   EXPECT_EQ(StateOf(gone), "queued");
