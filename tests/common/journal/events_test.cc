@@ -174,11 +174,11 @@ TEST(Events, DefaultsRoundTrip) {
 // What a drone says ends up in the store, which keeps only reasons it can name.
 TEST(Events, FinalWithAReasonOutsideTheVocabularyIsDamaged) {
   Final final = SampleFinal();
-  for (int value : {14, 200, 255}) {
+  for (int value : {static_cast<int>(kLastReason) + 1, 200, 255}) {
     final.reason = static_cast<Reason>(value);
     EXPECT_FALSE(DecodeFinal(Encode(final)).has_value()) << value;
   }
-  for (int value = 0; value <= 13; ++value) {
+  for (int value = 0; value <= static_cast<int>(kLastReason); ++value) {
     final.reason = static_cast<Reason>(value);
     EXPECT_TRUE(DecodeFinal(Encode(final)).has_value()) << value;
   }
