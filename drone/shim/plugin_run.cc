@@ -18,6 +18,15 @@ namespace {
 constexpr std::int32_t kCannotRun = 126;
 constexpr std::int32_t kNotFound = 127;
 
+// Texts end up in records, which hold 64 KiB.
+constexpr std::size_t kShownBytes = 32 * limits::kKiB;
+
+void Shorten(std::string* text, std::size_t most) {
+  if (text->size() <= most) return;
+  text->resize(most);
+  text->append("…");
+}
+
 // A program without arguments is a script of one word: steps tell the two apart by their arguments.
 Step ToStep(plugins::AskCommand&& asked, const std::string& plugin) {
   Step step;
@@ -36,6 +45,9 @@ Step ToStep(plugins::AskCommand&& asked, const std::string& plugin) {
     step.command = asked.argv[0];
     step.args.assign(asked.argv.begin() + 1, asked.argv.end());
   }
+  Shorten(&step.name, limits::kNameBytes);
+  if (step.screen.empty() && DisplayOf(step).size() > kShownBytes) step.screen = DisplayOf(step);
+  Shorten(&step.screen, kShownBytes);
   return step;
 }
 
@@ -96,6 +108,10 @@ void PluginRun::Take(const absl::Status& read, std::vector<plugins::Message>& me
       }
       asked_.steps.push_back(ToStep(std::move(*command), plugin_));
     } else {
+      if (auto* warn = std::get_if<plugins::Warn>(&message)) {
+        Shorten(&warn->title, limits::kReasonBytes);
+        Shorten(&warn->description, kShownBytes);
+      }
       on_message_(message);
     }
   }

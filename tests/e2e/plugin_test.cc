@@ -34,14 +34,14 @@ class Plugins : public HiveFixture {
 
 TEST_F(Plugins, RunsWhereTheyAre) {
   Install("bee", "word", "2.1.0",
-          "say '{\"env\":{\"WORD\":\"honey\"}}'; say '{\"comment\":\"hi\"}'\n"
+          "echo printed; say '{\"env\":{\"WORD\":\"honey\"}}'; say '{\"comment\":\"hi\"}'\n"
           "say '{\"data\":{\"method\":\"push\",\"path\":\"a.b\",\"value\":1}}'\n"
           "say '{\"command\":{\"name\":\"asked\",\"run\":\"echo asked\"}}'\n");
   StartDrone("fly", 1, {"--speed", "9"});  // would win by its speed
   StartDrone("bee");
   const std::uint64_t job = Submit(With("word", Json::object(), "2"));
   EXPECT_EQ(WaitForState(job, "passed")["drone"], "bee");
-  EXPECT_EQ(Raw(job), "asked\non bee with honey\n");
+  EXPECT_EQ(Raw(job), "printed\nasked\non bee with honey\n");
   EXPECT_THAT(Waggle({"logs", std::to_string(job)}).out, HasSubstr("word: hi"));
   EXPECT_THAT(Waggle({"logs", "-o", "json", std::to_string(job)}).out,
               HasSubstr(R"({\"method\":\"push\",\"path\":\"a.b\",\"plugin\":\"word\",\"value\":1})"));

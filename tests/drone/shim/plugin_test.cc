@@ -116,6 +116,25 @@ say '{"done":true}')");
   EXPECT_EQ(End().test_code, 0);
 }
 
+// A record holds 64 KiB: what is longer is shown in part and still whole where it counts.
+TEST_F(PluginTest, LongTexts) {
+  Add("p", In({kTest}), R"(x=$(head -c 100000 /dev/zero | tr '\0' x)
+say "{\"warning\":{\"title\":\"$x\",\"description\":\"$x\"}}"
+say "{\"command\":{\"name\":\"$x\",\"run\":\"a=$x; echo \${#a}\"}}"
+say "{\"command\":{\"argv\":[\"echo\",\"$x\"]}}"
+say "{\"data\":{\"method\":\"replace\",\"path\":\"a\",\"value\":\"$x\"}}")");
+  Run();
+  EXPECT_EQ(End().test_code, 0);
+  EXPECT_EQ(shim_.Output(Kind::kStdout, 0), "100000\n");
+  EXPECT_EQ(shim_.Output(Kind::kStdout, 1).size(), 100'001u);
+  for (const journal::CommandStart& start : Starts()) {
+    EXPECT_THAT(start.display.size(), ::testing::AllOf(::testing::Gt(30'000u), ::testing::Lt(40'000u)));
+  }
+  EXPECT_EQ(journal::DecodeWarning(shim_.Texts(Kind::kWarning).at(0))->description.size(), 32'768u + 3);
+  EXPECT_THAT(shim_.Texts(Kind::kComment),
+              Contains("p: data was ignored: more than 65536 bytes in one value"));
+}
+
 TEST_F(PluginTest, IsToldWhatItNeeds) {
   start_.env["JOB_VAR"] = "x\"y";
   PluginUse& p = Add("p", In({kTest}), R"(
