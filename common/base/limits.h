@@ -63,6 +63,7 @@ inline constexpr std::uint64_t kInodesLow = 1'000;        // or 5 %
 inline constexpr auto kWallLimit = 60min;
 inline constexpr auto kSilenceLimit = 10min;
 inline constexpr auto kCleanupLimit = 2min;
+inline constexpr auto kPluginLimit = 10s;  // of one run of a plugin; the commands it asks for come after it
 inline constexpr auto kOperatorCeiling = 24h;
 inline constexpr auto kCancelInterrupt = 10s;  // INT, wait, then
 inline constexpr auto kCancelTerminate = 10s;  // TERM, wait, then KILL

@@ -96,7 +96,9 @@ struct Checker {
 
 struct Kind {
   std::string operator()(const Text&) const { return "text"; }
-  std::string operator()(const Path&) const { return "path"; }
+  std::string operator()(const Path& rule) const {
+    return rule.several ? "paths, a colon between two" : "path";
+  }
   std::string operator()(const Choice& rule) const { return absl::StrCat("one of ", Words(rule.words)); }
   std::string operator()(const Whole& rule) const { return absl::StrCat("whole number, ", Between(rule)); }
   std::string operator()(const Real& rule) const { return absl::StrCat("number, ", Between(rule)); }

@@ -24,7 +24,9 @@ struct Fault {
 struct Text {
   std::optional<Fault> (*check)(std::string_view) = nullptr;
 };
-struct Path {};  // absolute in a file, where nobody knows the working directory
+struct Path {            // absolute in a file, where nobody knows the working directory
+  bool several = false;  // with colons between them; in a file a list as well
+};
 struct Choice {
   std::span<const std::string_view> words;
 };

@@ -84,6 +84,7 @@ class Loader {
   absl::Status UnknownKey(const yaml::Source& source, const yaml::Node& child, const std::string& path) const;
   absl::Status One(const yaml::Source& source, const yaml::Node& node, const Key& key);
   absl::Status Several(const yaml::Source& source, const yaml::Node& node, const Key& key);
+  absl::Status Paths(const yaml::Source& source, const yaml::Node& node, const Key& key);
   absl::StatusOr<std::string> Scalar(const yaml::Source& source, const yaml::Node& node,
                                      const std::string& name) const;
 
@@ -181,9 +182,11 @@ absl::StatusOr<std::string> Loader::Scalar(const yaml::Source& source, const yam
 }
 
 absl::Status Loader::One(const yaml::Source& source, const yaml::Node& node, const Key& key) {
+  const Path* path = std::get_if<Path>(&key.rule);
+  if (path != nullptr && path->several && node.IsList()) return Paths(source, node, key);
   ASSIGN_OR_RETURN(const std::string text, Scalar(source, node, std::string(key.name)));
   std::optional<Fault> fault;
-  if (std::holds_alternative<Path>(key.rule) && !text.empty() && text[0] != '/') {
+  if (path != nullptr && !text.empty() && text[0] != '/') {
     fault = Fault{"is not an absolute path", "begin it with /"};
   } else {
     fault = Take(key, text, absl::StrCat(shown_file_, ":", node.at.line + 1));
@@ -192,6 +195,21 @@ absl::Status Loader::One(const yaml::Source& source, const yaml::Node& node, con
   return source.Excerpt(node.at, node.text,
                         absl::StrCat(Quoted(absl::StrCat(node.key, ": ", text)), " ", fault->what),
                         fault->hint, NoUnitCode(*fault));
+}
+
+absl::Status Loader::Paths(const yaml::Source& source, const yaml::Node& node, const Key& key) {
+  std::string all;
+  for (const yaml::Node& child : node.children) {
+    if (!child.IsScalar() || !child.text.starts_with('/') || child.text.find(':') != std::string::npos) {
+      return source.Excerpt(child.at, child.text,
+                            absl::StrCat(Quoted(key.name), " has what is no absolute path"),
+                            "begin each with /, without a colon in it");
+    }
+    absl::StrAppend(&all, all.empty() ? "" : ":", child.text);
+  }
+  if (all.empty()) return absl::OkStatus();
+  const auto fault = Take(key, all, absl::StrCat(shown_file_, ":", node.at.line + 1));
+  return fault ? source.Excerpt(node.at, "", fault->what, fault->hint) : absl::OkStatus();
 }
 
 absl::Status Loader::Several(const yaml::Source& source, const yaml::Node& node, const Key& key) {

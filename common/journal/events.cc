@@ -134,6 +134,19 @@ std::optional<Warning> DecodeWarning(std::string_view payload) {
   });
 }
 
+std::string Encode(const PluginEvent& v) {
+  return EncodeWith([&](ByteWriter& w) {
+    w.String(v.plugin);
+    w.String(v.json);
+  });
+}
+std::optional<PluginEvent> DecodePluginEvent(std::string_view payload) {
+  return Decode<PluginEvent>(payload, [](ByteReader& r, PluginEvent& v) {
+    v.plugin = r.String();
+    v.json = r.String();
+  });
+}
+
 std::string Encode(const Gap& v) {
   return EncodeWith([&](ByteWriter& w) {
     w.U64(v.missing_bytes);

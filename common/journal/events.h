@@ -44,6 +44,12 @@ struct Warning {
   bool major = false;
 };
 
+// What a plugin told about the attempt: one call of `data` (drone/plugins/README.md).
+struct PluginEvent {
+  std::string plugin;
+  std::string json;  // {"plugin":…,"method":…,"path":…,"value":…}
+};
+
 struct Gap {
   std::uint64_t missing_bytes = 0;
   std::string reason;
@@ -74,12 +80,14 @@ std::string Encode(const CommandStart&);
 std::string Encode(const CommandEnd&);
 std::string Encode(const PhaseEvent&);
 std::string Encode(const Warning&);
+std::string Encode(const PluginEvent&);
 std::string Encode(const Gap&);
 std::string Encode(const Final&);
 std::optional<CommandStart> DecodeCommandStart(std::string_view payload);
 std::optional<CommandEnd> DecodeCommandEnd(std::string_view payload);
 std::optional<PhaseEvent> DecodePhaseEvent(std::string_view payload);
 std::optional<Warning> DecodeWarning(std::string_view payload);
+std::optional<PluginEvent> DecodePluginEvent(std::string_view payload);
 std::optional<Gap> DecodeGap(std::string_view payload);
 std::optional<Final> DecodeFinal(std::string_view payload);
 

@@ -244,6 +244,9 @@ absl::Status CheckPhases(const JobSpec& spec) {
   if (all > limits::kCommandsPerJob) {
     return Bad("commands", all, " in all phases; at most ", limits::kCommandsPerJob);
   }
+  // Plugins may bring their own; whether they do is known when they have run.
+  if (std::any_of(spec.plugins.begin(), spec.plugins.end(), [](const Plugin& p) { return p.enabled(); }))
+    runs = ++all;
   if (all == 0) return Bad("commands", "none in any phase; write at least one, such as a test");
   if (runs == 0)
     return Bad("commands", "none that a job of type ", type, " runs; set type to match the phases");
@@ -295,6 +298,7 @@ absl::Status Check(const JobSpec& spec) {
     const std::string field = absl::StrCat("plugins[", i, "]");
     RETURN_IF_ERROR(CheckLine(absl::StrCat(field, ".name"), plugin.name));
     if (plugin.name.empty()) return Bad(absl::StrCat(field, ".name"), "empty");
+    RETURN_IF_ERROR(CheckLine(absl::StrCat(field, ".version"), plugin.version));
     RETURN_IF_ERROR(CheckText(absl::StrCat(field, ".config"), plugin.config_json, limits::kMiB));
     auto json = absl::StripAsciiWhitespace(plugin.config_json);
     if (json.size() < 2 || json.front() != '{' || json.back() != '}') {

@@ -54,6 +54,9 @@ struct Trigger {
 struct Plugin {
   std::string name;
   std::string config_json = "{}";  // one JSON object
+  std::string version;             // its first parts, such as "2"; "" = any
+
+  bool enabled() const;  // unless its configuration says `"enabled": false`
 };
 
 struct Command {

@@ -84,9 +84,10 @@ void Daemon::BlockSignals() {
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 
-Daemon::Daemon(Options options)
+Daemon::Daemon(Options options, plugins::Catalog plugins)
     : options_(std::move(options)),
       layout_(options_.data),
+      plugins_(std::move(plugins)),
       pause_file_(options_.data),
       core_(options_.info) {}
 
@@ -98,7 +99,9 @@ Daemon::~Daemon() {
 }
 
 absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Create(Options options) {
-  std::unique_ptr<Daemon> daemon(new Daemon(std::move(options)));
+  plugins::Catalog plugins = FindPlugins(options.plugin_directories, options.env);
+  options.info.plugins = plugins.Offered();
+  std::unique_ptr<Daemon> daemon(new Daemon(std::move(options), std::move(plugins)));
   RETURN_IF_ERROR(daemon->Open());
   return daemon;
 }
@@ -150,6 +153,11 @@ absl::Status Daemon::Open() {
   config.host.env = options_.env;
   config.host.spool_budget = options_.spool_budget;
   config.host.slots = options_.info.capacity;
+  config.host.plugins = plugins_;
+  config.host.plugin_limit = options_.plugin_limit;
+  for (const plugins::Catalog::Entry& entry : plugins_.entries()) {
+    if (!entry.trouble.empty()) spdlog::warn("no job gets the plugin {}: {}", entry.name, entry.trouble);
+  }
   RETURN_IF_ERROR(CheckHelper(config.shim, "waggle-shim"));
   if (absl::Status git = CheckHelper(config.host.helper, "waggle-git"); !git.ok()) {
     spdlog::warn("jobs with a repository will fail here: {}", std::string(git.message()));

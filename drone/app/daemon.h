@@ -38,7 +38,7 @@ class Daemon {
   int Run();  // exit code
 
  private:
-  explicit Daemon(Options options);
+  Daemon(Options options, plugins::Catalog plugins);
   absl::Status Open();
   absl::Status FindQueen();
   absl::Status Lock();
@@ -69,6 +69,7 @@ class Daemon {
 
   Options options_;  // completed by Open()
   const attempt::Layout layout_;
+  const plugins::Catalog plugins_;
   UniqueFd lock_;
   UniqueFd signals_;
   std::unique_ptr<attempt::Poller> poller_;

@@ -15,6 +15,7 @@ namespace waggle::drone {
 namespace {
 
 using config::Fault;
+using namespace std::chrono_literals;
 
 std::optional<Fault> CheckAddress(std::string_view text) {
   if (auto fault = config::CheckQueen(text)) return fault;
@@ -116,6 +117,16 @@ const config::Key kKeys[] = {
      .fallback = "auto",
      .placeholder = "MIB",
      .help = "MiB of output it keeps for the queen; auto: 4096 or 10 % of the free disk"},
+    {.name = "plugins.dirs",
+     .rule = config::Path{.several = true},
+     .placeholder = "DIRS",
+     .help = "Directories of plugins, before those that came with the drone and after DATA/plugins",
+     .unset = "none"},
+    {.name = "plugins.limit",
+     .rule = config::Duration{1s, 1h},
+     .fallback = "10s",
+     .placeholder = "TIME",
+     .help = "How long a plugin may take to say what it wants in one phase"},
     {.name = "log.level",
      .rule = config::Choice{config::kLogLevels},
      .fallback = "info",

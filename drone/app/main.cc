@@ -7,6 +7,7 @@
 #include "drone/app/enrol.h"
 #include "drone/app/keys.h"
 #include "drone/app/options.h"
+#include "drone/app/plugins_verb.h"
 
 namespace {
 
@@ -38,5 +39,6 @@ int main(int argc, char** argv) {
   waggle::rpc::OnlyTls13();
   std::vector<waggle::config::Verb> verbs = waggle::drone::ControlVerbs();
   verbs.push_back(waggle::drone::EnrolVerb());
+  verbs.push_back(waggle::drone::PluginsVerb());
   return waggle::config::RunDaemon(waggle::drone::kProgram, words, argc, argv, Serve, verbs);
 }

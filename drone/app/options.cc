@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "common/base/fd.h"
 #include "common/base/limits.h"
 #include "common/base/text.h"
@@ -47,6 +48,28 @@ std::uint32_t AutoSlots(long cores, std::uint64_t memory_bytes) {
   return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(slots, 1, limits::kMaxCapacity));
 }
 
+std::vector<std::string> PluginDirectories(const config::Settings& settings, const std::string& data) {
+  std::vector<std::string> directories = {data + "/plugins"};
+  for (const auto part : absl::StrSplit(settings.Get("plugins.dirs"), ':', absl::SkipEmpty())) {
+    directories.push_back(std::filesystem::absolute(std::string(part)).lexically_normal());
+  }
+  const std::string beside = ExecutableDirectory();
+  directories.push_back(beside + "/plugins");
+  directories.push_back(beside + "/../share/waggle/plugins");
+  for (std::string& directory : directories) {
+    std::error_code error;  // one that is missing stays as it was written
+    const std::filesystem::path real = std::filesystem::canonical(directory, error);
+    if (!error) directory = real;
+  }
+  return directories;
+}
+
+plugins::Catalog FindPlugins(const std::vector<std::string>& directories,
+                             const std::map<std::string, std::string>& env) {
+  const auto path = env.find("PATH");
+  return plugins::Catalog::Scan(directories, path == env.end() ? attempt::kJobPath : path->second);
+}
+
 absl::StatusOr<Options> Resolve(const config::Settings& settings, std::string_view version) {
   Options options;
   options.version = std::string(version);
@@ -72,6 +95,8 @@ absl::StatusOr<Options> Resolve(const config::Settings& settings, std::string_vi
   if (settings.Get("spool.budget") != "auto") {
     options.spool_budget = static_cast<std::uint64_t>(settings.GetWhole("spool.budget")) * limits::kMiB;
   }
+  options.plugin_directories = PluginDirectories(settings, options.data);
+  options.plugin_limit = settings.GetDuration("plugins.limit");
   return options;
 }
 

@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "common/base/failpoint.h"
 #include "common/base/limits.h"
@@ -16,6 +18,7 @@
 #include "common/wire/job_document.h"
 #include "drone/attempt/attempts.h"
 #include "drone/attempt/budget.h"
+#include "drone/attempt/plugin_frame.h"
 #include "drone/attempt/shim_socket.h"
 #include "drone/shim/spool_budget.h"
 
@@ -24,6 +27,12 @@ namespace waggle::attempt {
 namespace {
 
 constexpr int kEndedWaitMillis = 1000;
+
+bool TakesPart(const shim::Plugins& plugins, Phase phase) {
+  return std::any_of(plugins.uses.begin(), plugins.uses.end(), [&](const shim::PluginUse& use) {
+    return (use.phases >> static_cast<int>(phase) & 1) != 0;
+  });
+}
 
 // Over what an earlier attempt left there. It counts once the directory has the attempt's name, so it need
 // not appear all at once.
@@ -77,7 +86,9 @@ absl::Status Attempts::TryStart(const drone::Assign& assign, Entry* entry) {
     return absl::FailedPreconditionError(absl::StrCat("the job has a repository, but ", config_.host.helper,
                                                       " is missing: install it beside the drone"));
   }
-  const bool durable = !spec.phases[static_cast<int>(Phase::kDeploy)].empty();
+  ASSIGN_OR_RETURN(shim::Plugins plugins, MakePlugins(spec, facts, config_.host.plugins));
+  const bool durable =
+      !spec.phases[static_cast<int>(Phase::kDeploy)].empty() || TakesPart(plugins, Phase::kDeploy);
   ASSIGN_OR_RETURN(Spare spare, janitor_->spares()->Take());
   entry->directory = std::move(spare.path);
   entry->listener = std::move(spare.listener);
@@ -86,6 +97,8 @@ absl::Status Attempts::TryStart(const drone::Assign& assign, Entry* entry) {
   RETURN_IF_ERROR(NameDirectory(entry, durable));
   failpoint::Pass("drone.attempt.named");
   shim::Start start = MakeStart(spec, facts, config_.host, entry->directory);
+  start.plugins = std::move(plugins);
+  start.plugins.limit = config_.host.plugin_limit;
   start.attempts = config_.layout.Attempts();
   start.spool_budget = SpoolBudgetOf(config_.host.spool_budget, start.attempts, config_.host.slots);
   start.spool_segment = shim::SpoolSegment(start.spool_budget, config_.host.slots);

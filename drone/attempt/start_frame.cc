@@ -14,8 +14,6 @@
 namespace waggle::attempt {
 namespace {
 
-constexpr char kPath[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
 using Env = std::map<std::string, std::string>;
 
 void SetIfAny(Env* env, const char* name, const std::string& value) {
@@ -76,7 +74,7 @@ Env MakeEnvironment(const pipeline::JobSpec& spec, const Facts& facts, const Hos
       {"LANG", "C.UTF-8"},
       {"TZ", "UTC"},
       {"TERM", "dumb"},
-      {"PATH", kPath},
+      {"PATH", kJobPath},
   };
   AddSource(spec, &env);
   for (const auto& [name, value] : host.env) env[name] = value;

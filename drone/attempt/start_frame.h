@@ -1,10 +1,12 @@
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <string>
 
 #include "common/pipeline/job_spec.h"
 #include "drone/attempt/facts.h"
+#include "drone/plugins/catalog.h"
 #include "drone/shim/protocol.h"
 
 namespace waggle::attempt {
@@ -20,7 +22,12 @@ struct Host {
   std::map<std::string, std::string> env;  // what the owner of the host adds for every job
   std::uint64_t spool_budget = 0;          // bytes; 0 = limits::kSpoolBudget or a tenth of the disk
   std::uint32_t slots = 1;
+  plugins::Catalog plugins;
+  std::chrono::nanoseconds plugin_limit{};  // of one run of one; 0 = the default
 };
+
+// The PATH of jobs when the owner of the host sets nothing else.
+inline constexpr char kJobPath[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 // The value of WAGGLE_ATTEMPT_KEY: marks every process of one attempt of one drone.
 std::string AttemptKey(const std::string& identity, Epoch epoch);

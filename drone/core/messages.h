@@ -54,6 +54,7 @@ struct Info {
   double speed = 1.0;
   std::uint32_t capacity = 1;
   std::map<std::string, std::string> labels;
+  std::map<std::string, std::string> plugins;  // name → version
   Intake intake = Intake::kOpen;
   std::string intake_reason;
   WallMillis intake_until = 0;

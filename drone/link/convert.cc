@@ -46,6 +46,11 @@ void Fill(const Info& info, v1::Info* out) {
   out->set_intake_reason(ValidText(info.intake_reason));
   out->set_intake_until(info.intake_until);
   for (const auto& [name, value] : info.labels) (*out->mutable_labels())[ValidText(name)] = ValidText(value);
+  for (const auto& [name, version] : info.plugins) {
+    v1::PluginVersion* plugin = out->add_plugins();
+    plugin->set_name(ValidText(name));
+    plugin->set_version(ValidText(version));
+  }
 }
 
 Duration Millis(std::int64_t ms) {

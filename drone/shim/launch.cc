@@ -38,7 +38,8 @@ std::vector<char*> Pointers(const std::vector<std::string>& strings) {
   if (::getppid() != shim) ::_exit(127);  // the shim died before the line above took effect
   if (::fchdir(spec.directory) == 0 && ::dup2(spec.in, 0) == 0 && ::dup2(spec.out, 1) == 1 &&
       ::dup2(spec.err, 2) == 2) {
-    ::syscall(SYS_close_range, 3U, ~0U, 0U);
+    const bool channel = spec.channel >= 0 && ::dup2(spec.channel, kChannelFd) == kChannelFd;
+    ::syscall(SYS_close_range, channel ? kChannelFd + 1U : 3U, ~0U, 0U);
     ::execve(spec.program.c_str(), argv, env);
   }
   *error = errno;

@@ -7,13 +7,16 @@
 
 namespace waggle::shim {
 
+inline constexpr int kChannelFd = 3;
+
 struct LaunchSpec {
   std::string program;  // path
   std::vector<std::string> argv;
   std::vector<std::string> env;  // "NAME=value": the whole environment
   int directory = -1;            // working directory, opened
   int in = -1, out = -1, err = -1;
-  int cgroup = -1;  // directory of the cgroup to be born in; −1 = none
+  int channel = -1;  // becomes descriptor kChannelFd of the child; −1 = none
+  int cgroup = -1;   // directory of the cgroup to be born in; −1 = none
 };
 
 struct Launched {
@@ -23,13 +26,13 @@ struct Launched {
 };
 
 // Starts one command of a job: leader of its own process group, killed when the shim dies, in the cgroup of
-// the attempt, default signal dispositions, no blocked signal, no descriptor but 0, 1 and 2. A cgroup that
-// refuses is no failure: the process tree alone is followed as well.
+// the attempt, default signal dispositions, no blocked signal, no descriptor but 0, 1, 2 and the channel. A
+// cgroup that refuses is no failure: the process tree alone is followed as well.
 //
 // clone3 and vfork instead of Boost.Process: the child needs hooks that Boost 1.74 has not without leaking
 // descriptors, it must be born in its cgroup (moving it there later takes up to 10 ms), and as the shim
 // stands still until the exec, an exec error comes back in a shared variable instead of through a pipe.
-// REQUIRES: one thread; the descriptors are above 2.
+// REQUIRES: one thread; the descriptors are above 2, the channel above 3.
 Launched Launch(const LaunchSpec& spec);
 
 }  // namespace waggle::shim

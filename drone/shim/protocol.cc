@@ -47,6 +47,20 @@ void Put(ByteWriter& w, const Step& step) {
   w.U8(step.silent ? 1 : 0);
 }
 
+void Put(ByteWriter& w, const Plugins& plugins) {
+  w.U32(static_cast<std::uint32_t>(plugins.uses.size()));
+  for (const PluginUse& use : plugins.uses) {
+    w.String(use.name);
+    w.String(use.program);
+    w.String(use.config);
+    Put(w, use.variables);
+    w.U8(use.phases);
+  }
+  w.I64(plugins.limit.count());
+  w.String(plugins.job);
+  w.String(plugins.fault);
+}
+
 void Put(ByteWriter& w, const Start& start) {
   w.U64(start.job.value());
   w.U64(start.epoch.value());
@@ -72,6 +86,7 @@ void Put(ByteWriter& w, const Start& start) {
   w.U64(start.spool_budget);
   w.U64(start.spool_segment);
   w.U8(start.truncates ? 1 : 0);
+  Put(w, start.plugins);
 }
 
 void Put(ByteWriter& w, const Status& status) {
@@ -120,6 +135,21 @@ void Get(ByteReader& r, Step* step) {
   step->silent = r.U8() != 0;
 }
 
+bool Get(ByteReader& r, Plugins* plugins) {
+  for (std::uint32_t n = r.U32(); n > 0 && r.ok(); --n) {
+    PluginUse& use = plugins->uses.emplace_back();
+    use.name = r.String();
+    use.program = r.String();
+    use.config = r.String();
+    Get(r, &use.variables);
+    use.phases = r.U8();
+  }
+  plugins->limit = std::chrono::nanoseconds(r.I64());
+  plugins->job = r.String();
+  plugins->fault = r.String();
+  return plugins->limit.count() >= 0;
+}
+
 bool Get(ByteReader& r, Start* start) {
   start->job = JobId(r.U64());
   start->epoch = Epoch(r.U64());
@@ -145,6 +175,7 @@ bool Get(ByteReader& r, Start* start) {
   start->spool_budget = r.U64();
   start->spool_segment = r.U64();
   start->truncates = r.U8() != 0;
+  if (!r.done() && !Get(r, &start->plugins)) return false;  // a daemon of the release before has none
   return start->epoch && type >= static_cast<std::uint8_t>(JobType::kTest) &&
          type <= static_cast<std::uint8_t>(JobType::kTestAndDeploy);
 }
@@ -183,7 +214,7 @@ template <typename T>
 std::optional<Frame> DecodeAs(ByteReader& r) {
   T value;
   if (!Get(r, &value) || !r.ok()) return std::nullopt;
-  return Frame(std::move(value));
+  return std::optional<Frame>(std::in_place, std::in_place_type<T>, std::move(value));
 }
 
 std::optional<Frame> DecodeBody(std::string_view body) {

@@ -34,6 +34,7 @@ struct Step {
   std::vector<std::string> args;
   std::map<std::string, std::string> env;
   bool silent = false;
+  std::string plugin;  // who asked for it; never in a frame: the shim learns it from the plugin
 };
 
 // How the source gets into the job's directory, run by the shim before the first prepare command. Empty = no
@@ -42,6 +43,20 @@ struct Checkout {
   std::vector<std::string> argv;  // waggle-git and its arguments; no credential among them
   std::string input;              // written to its standard input: credentials
   std::string comment;            // shown in the log: "fetch URL at COMMIT"
+};
+
+// One plugin of a job, found and configured: drone/plugins/README.md.
+struct PluginUse {
+  std::string name, program;                     // absolute path
+  std::string config;                            // JSON object
+  std::map<std::string, std::string> variables;  // the same as PLUGIN_NAME, for the plugin alone
+  std::uint8_t phases = 0;                       // it takes part in phase p if bit p is set
+};
+struct Plugins {
+  std::vector<PluginUse> uses;       // in the order of the job
+  std::chrono::nanoseconds limit{};  // of one run of one plugin; 0 = limits::kPluginLimit
+  std::string job;                   // JSON object: what a plugin may know of the job
+  std::string fault;                 // why the job's configuration of them is wrong; then nothing runs
 };
 
 // Everything a shim needs to lead an attempt. Sent once, daemon → shim, first frame.
@@ -63,6 +78,10 @@ struct Start {
   std::string attempts;
   std::uint64_t spool_budget = 0, spool_segment = 0;
   bool truncates = false;
+  Plugins plugins;
+  // What plugins asked for so far; never in a frame. Steps have it over `env`, the checkout has not.
+  std::map<std::string, std::string> plugin_env;
+  std::vector<std::string> plugin_path;  // directories before PATH
 };
 
 enum class AttemptState : std::uint8_t {

@@ -6,7 +6,7 @@ namespace waggle::shim {
 
 Sequence::Sequence(Plan plan) : plan_(plan) {
   for (Phase phase : kPhases) {
-    if (Applies(phase) && plan_.steps[static_cast<int>(phase)] > 0) return;
+    if (Applies(phase) && HasWork(phase)) return;
   }
   reason_ = Reason::kBadConfig;
   detail_ = "the job has no step that its type would run; add one to a phase";
@@ -16,6 +16,10 @@ bool Sequence::Applies(Phase phase) const {
   if (phase == Phase::kTest) return plan_.type != JobType::kDeploy;
   if (phase == Phase::kDeploy) return plan_.type != JobType::kTest;
   return true;
+}
+
+bool Sequence::HasWork(Phase phase) const {
+  return plan_.steps[static_cast<int>(phase)] > 0 || plan_.plugins[static_cast<int>(phase)];
 }
 
 bool Sequence::Demanded(Phase phase) const {
@@ -28,7 +32,7 @@ std::optional<Phase> Sequence::FirstFrom(int index) const {
     Phase phase = kPhases[index];
     if (!Applies(phase) || (halted() && phase != Phase::kCleanup)) continue;
     bool checkout = phase == Phase::kPrepare && plan_.checkout;
-    if (plan_.steps[index] > 0 || Demanded(phase) || checkout) return phase;
+    if (HasWork(phase) || Demanded(phase) || checkout) return phase;
   }
   return std::nullopt;
 }
@@ -41,18 +45,20 @@ bool Sequence::PhaseOver() const {
 bool Sequence::RunsMore() const {
   if (inside_ && !PhaseOver()) {
     const bool checkout = kPhases[index_] == Phase::kPrepare && plan_.checkout && !checkout_started_;
-    if (checkout || step_ < plan_.steps[index_]) return true;
+    const bool plugins = plan_.plugins[index_] && (!plugins_started_ || plugins_run_);
+    if (checkout || plugins || step_ < plan_.steps[index_]) return true;
   }
   int index = inside_ ? index_ + 1 : index_;
   while (std::optional<Phase> phase = FirstFrom(index)) {
     index = static_cast<int>(*phase);
-    if (plan_.steps[index] > 0 || (*phase == Phase::kPrepare && plan_.checkout)) return true;
+    if (HasWork(*phase) || (*phase == Phase::kPrepare && plan_.checkout)) return true;
     ++index;
   }
   return false;
 }
 
 Sequence::Action Sequence::Next() {
+  plugins_run_ = false;
   if (!inside_) {
     std::optional<Phase> phase = FirstFrom(index_);
     if (!phase) return {.what = Do::kFinish};
@@ -61,6 +67,7 @@ Sequence::Action Sequence::Next() {
     in_cleanup_ = *phase == Phase::kCleanup;
     step_ = 0;
     phase_code_ = 0;
+    plugins_started_ = false;
     return {.what = Do::kBeginPhase, .phase = *phase};
   }
   const Phase phase = kPhases[index_];
@@ -69,8 +76,13 @@ Sequence::Action Sequence::Next() {
       checkout_started_ = true;
       return {.what = Do::kCheckout, .phase = phase};
     }
-    if (step_ < plan_.steps[index_]) {
+    const bool plugins = plan_.plugins[index_] && !plugins_started_;
+    if (plugins || step_ < plan_.steps[index_]) {
       if (phase == Phase::kDeploy && !granted_) return {.what = Do::kAwaitGrant, .phase = phase};
+      if (plugins) {
+        plugins_started_ = plugins_run_ = true;
+        return {.what = Do::kRunPlugins, .phase = phase};
+      }
       return {.what = Do::kRunStep, .phase = phase, .step = step_++};
     }
   }
@@ -101,6 +113,11 @@ void Sequence::CheckoutDone(std::int32_t code, std::string detail) {
   if (code == 0) return;
   phase_code_ = code;
   Stop(Reason::kSource, std::move(detail));  // without effect when a cancel or limit ended the checkout
+}
+
+void Sequence::PluginFailed(std::int32_t code, std::string detail) {
+  if (!Stop(Reason::kPlugin, std::move(detail))) return;
+  phase_code_ = code;
 }
 
 bool Sequence::Stop(Reason reason, std::string detail) {

@@ -14,17 +14,27 @@ namespace waggle::shim {
 // reports the result, and asks again.
 //
 // Phases come in their fixed order. The first failing step ends its phase; after it, and after Stop(), only
-// cleanup runs. A phase without steps is passed over without a word, unless its job type demands it (test,
-// deploy): then it begins and ends with ran_nothing.
+// cleanup runs. Plugins that take part in a phase run at its beginning, behind the checkout, and may add
+// steps before those of the job. A phase without steps and plugins is passed over without a word, unless its
+// job type demands it (test, deploy): then it begins and ends with ran_nothing.
 class Sequence {
  public:
   struct Plan {
     JobType type = JobType::kTest;
     std::array<std::size_t, kPhaseCount> steps{};
-    bool checkout = false;  // the source comes in at the start of prepare
+    bool checkout = false;                    // the source comes in at the start of prepare
+    std::array<bool, kPhaseCount> plugins{};  // whether any takes part
   };
 
-  enum class Do : std::uint8_t { kBeginPhase, kCheckout, kAwaitGrant, kRunStep, kEndPhase, kFinish };
+  enum class Do : std::uint8_t {
+    kBeginPhase,
+    kCheckout,
+    kAwaitGrant,
+    kRunPlugins,
+    kRunStep,
+    kEndPhase,
+    kFinish
+  };
   struct Action {
     Do what = Do::kFinish;
     Phase phase = Phase::kEnvironment;
@@ -49,6 +59,10 @@ class Sequence {
   void StepDone(std::int32_t code);
   void CheckoutDone(std::int32_t code, std::string detail);
   void Granted() { granted_ = true; }
+  // After kRunPlugins: so many steps come before those of the phase.
+  void PluginsAsked(std::size_t steps) { plan_.steps[index_] += steps; }
+  // A plugin failed: the attempt ends. Without effect in cleanup, which goes on.
+  void PluginFailed(std::int32_t code, std::string detail);
 
   // Something other than a step's exit ends the attempt: cancel or a limit. The first cause wins, and none
   // counts once the outcome is decided (a step failed, or cleanup began); false then.
@@ -74,17 +88,20 @@ class Sequence {
  private:
   bool Applies(Phase phase) const;
   bool Demanded(Phase phase) const;
+  bool HasWork(Phase phase) const;  // as far as it is known before the phase
 
   bool PhaseOver() const;
   std::optional<Phase> FirstFrom(int index) const;
   Action EndPhase();
 
-  const Plan plan_;
+  Plan plan_;
   int index_ = 0;        // phase that is considered next, or that is running
   bool inside_ = false;  // between kBeginPhase and kEndPhase
   bool in_cleanup_ = false;
   bool cleanup_stopped_ = false;
   bool checkout_started_ = false;
+  bool plugins_started_ = false;  // in this phase
+  bool plugins_run_ = false;      // since the last Next()
   bool granted_ = false;
   bool tested_ = false, deployed_ = false;  // all of it passed
   std::size_t step_ = 0;

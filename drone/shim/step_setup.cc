@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/base/status_macros.h"
 #include "common/process/tree.h"
 
@@ -94,7 +95,10 @@ std::string DisplayOf(const Step& step) {
 
 process::Environment EnvironmentOf(const Start& start, const Step& step, Phase phase) {
   process::Environment env = start.env;
+  for (const auto& [name, value] : start.plugin_env) env[name] = value;
   for (const auto& [name, value] : step.env) env[name] = value;
+  if (!start.plugin_path.empty())
+    env["PATH"] = absl::StrCat(absl::StrJoin(start.plugin_path, ":"), ":", PathOf(env));
   // The mark by which the daemon finds the processes of a dead shim is not a step's to change.
   auto mark = start.env.find(std::string(process::kAttemptVariable));
   if (mark != start.env.end()) env[mark->first] = mark->second;

@@ -47,6 +47,7 @@ int Supervisor::Run() {
   failpoint::Pass("shim.start.received");
   ApplyDefaults();
   if (!Open()) return exit_code::kStorageFailure;
+  if (!start_->plugins.fault.empty()) sequence_->Stop(Reason::kBadConfig, start_->plugins.fault);
   MakeDirectories();
   for (;;) {
     Sequence::Action action = sequence_->Next();
@@ -67,6 +68,7 @@ void Supervisor::ApplyDefaults() {
   use(start_->cleanup, limits::kCleanupLimit);
   use(start_->interrupt, limits::kCancelInterrupt);
   use(start_->terminate, limits::kCancelTerminate);
+  use(start_->plugins.limit, limits::kPluginLimit);
   if (start_->log_bytes == 0) start_->log_bytes = limits::kLogPerJob;
   if (start_->spool_segment == 0) start_->spool_segment = limits::kSpoolSegment;
 }
@@ -117,6 +119,8 @@ void Supervisor::Perform(const Sequence::Action& action) {
       return RunCheckout();
     case Sequence::Do::kAwaitGrant:
       return AwaitGrant();
+    case Sequence::Do::kRunPlugins:
+      return RunPlugins(action.phase);
     case Sequence::Do::kRunStep:
       return RunStep(action.phase, action.step);
     case Sequence::Do::kEndPhase:
@@ -222,8 +226,11 @@ void Supervisor::RunStep(Phase phase, std::size_t index) {
   withheld_bytes_ = 0;
   const Time began = now_ = BootClock::now();
   Add(Kind::kCommandStart, command_number_,
-      Encode(journal::CommandStart{
-          .name = step.name, .display = DisplayOf(step), .silent = step.silent, .wall = WallNow()}));
+      Encode(journal::CommandStart{.name = step.name,
+                                   .display = DisplayOf(step),
+                                   .plugin = step.plugin,
+                                   .silent = step.silent,
+                                   .wall = WallNow()}));
 
   journal::CommandEnd end;
   auto setup = PrepareWithSpace(step, phase);
@@ -290,7 +297,7 @@ void Supervisor::OnOutput(Stream stream, std::string_view bytes) {
     withheld_bytes_ += bytes.size();
     return;
   }
-  if (command_number_ == kNoCommand) {
+  if (command_number_ == kNoCommand && !plugin_) {
     // The checkout's words are the drone's, not the job's: they are told beside the output, never as part of
     // it.
     last_line_.Feed(bytes, [this](std::string_view line) {

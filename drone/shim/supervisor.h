@@ -12,10 +12,12 @@
 #include "common/base/limits.h"
 #include "common/journal/events.h"
 #include "common/journal/writer.h"
+#include "drone/plugins/data.h"
 #include "drone/shim/command.h"
 #include "drone/shim/connection.h"
 #include "drone/shim/last_line.h"
 #include "drone/shim/pace.h"
+#include "drone/shim/plugin_run.h"
 #include "drone/shim/protocol.h"
 #include "drone/shim/sequence.h"
 #include "drone/shim/spool.h"
@@ -69,6 +71,16 @@ class Supervisor {
   void Finish();
   void EndLeftovers();
   journal::Final MakeFinal();
+
+  // supervisor_plugins.cc: what plugins add to it.
+  void RunPlugins(Phase phase);
+  struct PluginFault {
+    std::int32_t code = 0;  // 0: it did well
+    std::string why;
+  };
+  PluginFault RunPlugin(const PluginUse& use, Phase phase, std::vector<Step>* steps);
+  PluginFault AwaitPlugin(Duration limit);
+  void OnPluginMessage(const std::string& plugin, plugins::Message& message);
 
   // supervisor_loop.cc: how it waits.
   bool MakeLoop();
@@ -140,9 +152,11 @@ class Supervisor {
   std::uint64_t dropped_bytes_[2] = {0, 0};  // of each stream, not yet declared
   std::string why_dropped_;
   std::optional<SpoolBudget> budget_;
-  bool over_budget_ = false;  // as it was when it was last looked at
-  Time look_at_budget_;       // while it is
-  LastLine last_line_;        // of the checkout
+  bool over_budget_ = false;         // as it was when it was last looked at
+  Time look_at_budget_;              // while it is
+  LastLine last_line_;               // of the checkout
+  std::optional<PluginRun> plugin_;  // while command_ is one
+  plugins::DataStore plugin_data_;
   std::uint32_t next_command_ = 0;
 
   // Resource use of everything reaped.

@@ -21,7 +21,8 @@ constexpr std::size_t kStepNameBytes = 80;
 void Supervisor::Finish() {
   EndLeftovers();
   if (sequence_->reason() == Reason::kCanceled || sequence_->reason() == Reason::kBadConfig ||
-      sequence_->reason() == Reason::kSource || sequence_->reason() == Reason::kSpawn) {
+      sequence_->reason() == Reason::kSource || sequence_->reason() == Reason::kSpawn ||
+      sequence_->reason() == Reason::kPlugin) {
     Add(Kind::kStatus, kNoCommand, sequence_->detail());
   }
   const bool durable = start_->type != JobType::kTest;  // a deploy's end must survive the host

@@ -78,7 +78,7 @@ void Supervisor::Pump() {
   const bool reading = command_ && retry_flush_ == std::nullopt;
   const std::optional<Stream> held = reading && !command_->exited() ? pace_.held() : std::nullopt;
   auto pipe = [&](Stream stream) { return reading && held != stream ? command_->fd(stream) : -1; };
-  enum { kListen, kPeer, kSignal, kTimer, kOut, kErr, kCount };
+  enum { kListen, kPeer, kSignal, kTimer, kOut, kErr, kPlugin, kCount };
   pollfd fds[kCount] = {
       {connection_.listen_fd(), POLLIN, 0},
       {connection_.fd(), static_cast<short>(POLLIN | (connection_.wants_write() ? POLLOUT : 0)), 0},
@@ -86,6 +86,7 @@ void Supervisor::Pump() {
       {timer_fd_.get(), POLLIN, 0},
       {pipe(Stream::kOut), POLLIN, 0},
       {pipe(Stream::kErr), POLLIN, 0},
+      {plugin_ && !retry_flush_ ? plugin_->fd() : -1, plugin_ ? plugin_->events() : short{0}, 0},
   };
   const int ready = ::poll(fds, kCount, held ? kGapMillis : -1);
   if (ready < 0) return;  // EINTR: the caller's condition is looked at again
@@ -96,6 +97,7 @@ void Supervisor::Pump() {
     if (::read(timer_fd_.get(), &expirations, sizeof expirations) > 0) armed_.reset();
   }
   if (reading) ReadOutput(fds[kOut].revents != 0, fds[kErr].revents != 0, held && ready == 0);
+  if (fds[kPlugin].revents != 0) plugin_->Ready(fds[kPlugin].revents);
   if (fds[kSignal].revents != 0) {
     signalfd_siginfo info[8];
     while (::read(signal_fd_.get(), info, sizeof info) > 0) {
@@ -199,7 +201,10 @@ bool Supervisor::OnFrame(Frame& frame) {
     if (start_) return start->epoch == start_->epoch;  // said again by a restarted daemon
     start_ = std::move(*start);
     Sequence::Plan plan{.type = start_->type, .checkout = !start_->checkout.argv.empty()};
-    for (int i = 0; i < kPhaseCount; ++i) plan.steps[i] = start_->phases[i].size();
+    for (int i = 0; i < kPhaseCount; ++i) {
+      plan.steps[i] = start_->phases[i].size();
+      for (const PluginUse& use : start_->plugins.uses) plan.plugins[i] |= (use.phases >> i & 1) != 0;
+    }
     sequence_.emplace(plan);
     return true;
   }

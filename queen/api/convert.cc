@@ -203,6 +203,9 @@ void FillEvent(const journal::RecordView& record, v1::Fragment* fragment) {
         warning->set_major(event->major);
       }
       break;
+    case journal::Kind::kPlugin:
+      if (auto event = journal::DecodePluginEvent(record.payload)) fragment->set_data(Text(event->json));
+      break;
     case journal::Kind::kMarker:
       if (auto event = journal::DecodeGap(record.payload)) {
         fragment->mutable_gap()->set_missing_bytes(event->missing_bytes);

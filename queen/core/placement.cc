@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/plugin_name.h"
 
 namespace waggle::queen {
 namespace {
@@ -18,10 +19,24 @@ std::string Lacks(const DroneFacts& drone, const Requirement& requirement) {
     if (found == drone.labels.end() || found->second != value)
       return absl::StrCat("label ", label, "=", value);
   }
-  for (const std::string& plugin : requirement.plugins) {
-    if (!drone.plugins.contains(plugin)) return absl::StrCat("plugin ", plugin);
+  for (const std::string& wanted : requirement.plugins) {
+    const PluginName plugin = SplitPlugin(wanted);
+    const auto found = drone.plugins.find(std::string(plugin.name));
+    if (found == drone.plugins.end() || !VersionMeets(found->second, plugin.version)) {
+      return absl::StrCat("plugin ", wanted);
+    }
   }
   return "";
+}
+
+// What `drone` has in place of what Lacks() named.
+std::string Instead(const DroneFacts& drone, std::string_view lacks) {
+  constexpr std::string_view kPlugin = "plugin ";
+  if (lacks.starts_with(kPlugin)) {
+    const auto found = drone.plugins.find(std::string(SplitPlugin(lacks.substr(kPlugin.size())).name));
+    if (found != drone.plugins.end()) return absl::StrCat(" has version ", found->second);
+  }
+  return " lacks it";
 }
 
 // "d1 is draining (update); d2 is paused; 4 more"
@@ -159,7 +174,7 @@ std::string Placement::WhyWaiting(JobId job) const {
       }
     } else if (lack.empty()) {
       lack = absl::StrCat("no drone has ", lacks, " (", drones_.size(), " connected; ", drone.facts.name,
-                          " lacks it)");
+                          Instead(drone.facts, lacks), ")");
     }
   }
   if (eligible == 0) return lack;

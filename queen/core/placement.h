@@ -16,7 +16,7 @@ namespace waggle::queen {
 // What a job asks of a drone. Jobs with equal requirements share one queue.
 struct Requirement {
   std::map<std::string, std::string> needs;
-  std::vector<std::string> plugins;  // sorted
+  std::vector<std::string> plugins;  // sorted; "ccache" or, of a version, "ccache@2"
   bool local_only = false;
   auto operator<=>(const Requirement&) const = default;
 };

@@ -5,6 +5,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "common/base/limits.h"
+#include "common/base/plugin_name.h"
 #include "common/base/status_macros.h"
 #include "common/pipeline/pipeline.h"
 #include "common/process/spawn.h"
@@ -42,7 +43,9 @@ JobDraft MakeDraft(const pipeline::JobSpec& spec) {
   draft.row.type = spec.type;
   draft.row.priority = spec.priority;
   draft.row.needs = spec.needs;
-  for (const pipeline::Plugin& plugin : spec.plugins) draft.row.plugins.push_back(plugin.name);
+  for (const pipeline::Plugin& plugin : spec.plugins) {
+    if (plugin.enabled()) draft.row.plugins.push_back(JoinPlugin(plugin.name, plugin.version));
+  }
   draft.row.local_only = spec.repo.IsLocal();
   draft.row.repo = wire::PublicUrl(spec.repo.url);
   draft.row.branch = spec.ref.branch.empty() ? spec.ref.fetch : spec.ref.branch;

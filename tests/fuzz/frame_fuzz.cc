@@ -85,6 +85,17 @@ shim::Start MakeStart(Input& in) {
   start.spool_budget = in.U64();
   start.spool_segment = in.U64();
   start.truncates = in.Flag();
+  for (std::size_t n = in.Pick(3); n > 0; --n) {
+    shim::PluginUse& use = start.plugins.uses.emplace_back();
+    use.name = Word(in);
+    use.program = Word(in);
+    use.config = Word(in);
+    use.variables = Words(in);
+    use.phases = in.U8();
+  }
+  start.plugins.limit = std::chrono::nanoseconds(static_cast<std::int64_t>(in.U64() >> 1));
+  start.plugins.job = Word(in);
+  start.plugins.fault = Word(in);
   return start;
 }
 

@@ -111,6 +111,11 @@ void Expect(const Final& got, const Final& want) {
   EXPECT_EQ(got.finished, want.finished);
 }
 
+void Expect(const PluginEvent& got, const PluginEvent& want) {
+  EXPECT_EQ(got.plugin, want.plugin);
+  EXPECT_EQ(got.json, want.json);
+}
+
 // Whole, cut anywhere, longer than known, of another version, and noise.
 template <typename T, typename DecodeFn>
 void Check(const T& sample, DecodeFn decode) {
@@ -145,6 +150,9 @@ TEST(Events, CommandStart) {
 TEST(Events, CommandEnd) {
   Check(SampleEnd(), DecodeCommandEnd);
 }
+TEST(Events, Plugin) {
+  Check(PluginEvent{"ccache", "{\"plugin\":\"ccache\"}"}, DecodePluginEvent);
+}
 TEST(Events, Phase) {
   Check(SamplePhase(), DecodePhaseEvent);
 }
@@ -166,11 +174,11 @@ TEST(Events, DefaultsRoundTrip) {
 // What a drone says ends up in the store, which keeps only reasons it can name.
 TEST(Events, FinalWithAReasonOutsideTheVocabularyIsDamaged) {
   Final final = SampleFinal();
-  for (int value : {14, 200, 255}) {
+  for (int value : {static_cast<int>(kLastReason) + 1, 200, 255}) {
     final.reason = static_cast<Reason>(value);
     EXPECT_FALSE(DecodeFinal(Encode(final)).has_value()) << value;
   }
-  for (int value = 0; value <= 13; ++value) {
+  for (int value = 0; value <= static_cast<int>(kLastReason); ++value) {
     final.reason = static_cast<Reason>(value);
     EXPECT_TRUE(DecodeFinal(Encode(final)).has_value()) << value;
   }

@@ -184,6 +184,17 @@ TEST(Check, VariablesAndLabels) {
             "needs: 65 labels; at most 64");
 }
 
+TEST(Check, AJobOfPluginsAlone) {
+  auto only = [](const char* config) {
+    return After(Good(), [&](JobSpec& s) {
+      s.phases = {};
+      s.plugins = {{"cmake", config}};
+    });
+  };
+  EXPECT_EQ(only("{}"), "");
+  EXPECT_EQ(only("{\"enabled\":false}"), "commands: none in any phase; write at least one, such as a test");
+}
+
 TEST(Check, PluginsAndLimits) {
   EXPECT_EQ(After(Good(), [](JobSpec& s) { s.plugins = {{"ccache", "{}"}}; }), "");
   EXPECT_EQ(After(Good(),
@@ -192,6 +203,11 @@ TEST(Check, PluginsAndLimits) {
                   }),
             "plugins[0].config: is not a JSON object");
   EXPECT_EQ(After(Good(), [](JobSpec& s) { s.plugins = {{"", "{}"}}; }), "plugins[0].name: empty");
+  EXPECT_THAT(After(Good(),
+                    [](JobSpec& s) {
+                      s.plugins = {{"a", "{}", "1\n"}};
+                    }),
+              testing::StartsWith("plugins[0].version: "));
   EXPECT_EQ(After(Good(), [](JobSpec& s) { s.plugins.assign(65, {"p", "{}"}); }), "plugins: 65; at most 64");
   EXPECT_EQ(After(Good(), [](JobSpec& s) { s.limits.wall = std::chrono::hours(24); }), "");
   EXPECT_EQ(After(Good(), [](JobSpec& s) { s.limits.silence = std::chrono::milliseconds(-1); }),

@@ -24,7 +24,7 @@ constexpr char kFull[] = R"({
               "author": {"id": "7", "url": "https://x.example/anna", "name": "Anna", "email": "anna@x.example",
                          "image": "https://x.example/anna.png", "username": "anna"},
               "ui": {"page": "/shop"}},
-  "plugins": [{"name": "ccache", "config": {"size": "5G", "deep": {"b": [1, true, null], "a": 2.5}}}, {"name": "bare", "config": {}}],
+  "plugins": [{"name": "ccache", "config": {"size": "5G", "deep": {"b": [1, true, null], "a": 2.5}}}, {"name": "bare", "config": {}, "version": "2"}],
   "environment": [{"command": "env"}],
   "prepare": [{"name": "configure", "command": "cmake", "args": ["-B", "build", ""], "cwd": "src/app"}],
   "test": [{"name": "unit", "command": "ctest\n./more", "screen": "tests", "silent": true, "env": {"A": "1", "B": ""},
@@ -89,6 +89,8 @@ TEST(JobDocument, SpecHoldsWhatTheDocumentSays) {
   EXPECT_EQ(spec->trigger.timestamp, 1700000000123);
   EXPECT_EQ(spec->plugins[0].config_json, R"({"deep":{"a":2.5,"b":[1,true,null]},"size":"5G"})");
   EXPECT_EQ(spec->plugins[1].config_json, "{}");
+  EXPECT_EQ(spec->plugins[0].version, "");
+  EXPECT_EQ(spec->plugins[1].version, "2");
   const auto& test = spec->phases[static_cast<int>(Phase::kTest)];
   ASSERT_EQ(test.size(), 1u);
   EXPECT_EQ(test[0].command, "ctest\n./more");

@@ -71,6 +71,28 @@ TEST_F(OptionsTest, TakesWhatIsGiven) {
   EXPECT_EQ(Read()->spool_budget, 100u << 20);
 }
 
+TEST_F(OptionsTest, DirectoriesOfPlugins) {
+  const test::TempDir temp;
+  auto directories = [&](const std::string& text) {
+    sources_.file = temp / "drone.yaml";
+    test::WriteText(sources_.file, text);
+    auto options = Read();
+    return options.ok() ? options->plugin_directories
+                        : std::vector<std::string>{std::string(options.status().message())};
+  };
+  EXPECT_THAT(
+      directories("plugins: {dirs: [/srv/a, /srv/b], limit: 3s}\n"),
+      testing::ElementsAre(testing::EndsWith("data/plugins"), "/srv/a", "/srv/b", testing::_, testing::_));
+  EXPECT_EQ(Read()->plugin_limit, std::chrono::seconds(3));
+  EXPECT_EQ(directories("plugins: {dirs: \"/srv/a:/srv/b\"}\n")[2], "/srv/b");
+  EXPECT_EQ(directories("plugins:\n  dirs: []\n").size(), 3u);
+  EXPECT_THAT(directories("plugins:\n  dirs: [/srv/a, srv/b]\n")[0],
+              HasSubstr("drone.yaml:2:18: `plugins.dirs` has what is no absolute path"));
+  EXPECT_THAT(directories("plugins:\n  dirs: srv/b\n")[0], HasSubstr("is not an absolute path"));
+  Flag("plugins.dirs", "/srv/c:/srv/d");
+  EXPECT_EQ(directories("")[1], "/srv/c");
+}
+
 TEST_F(OptionsTest, EveryErrorNamesItsFlagAndValue) {
   EXPECT_EQ(Error("slots", "0"), "--slots `0` is out of range\nwrite 1 to 1024, or auto");
   EXPECT_THAT(Error("slots", "1025"), StartsWith("--slots `1025` is out of range"));

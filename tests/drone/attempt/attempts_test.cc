@@ -65,11 +65,13 @@ class AttemptsTest : public testing::Test {
     events_.clear();
   }
 
-  std::string Document(const std::string& script, const std::string& url = "") {
+  std::string Document(const std::string& script, const std::string& url = "",
+                       const std::string& plugin = "") {
     pipeline::JobSpec spec;
     spec.trigger.timestamp = 1;
     spec.repo.url = url;
     if (!url.empty()) spec.ref.branch = "main";
+    if (!plugin.empty()) spec.plugins = {{plugin}};
     pipeline::Command command;
     command.command = script;
     spec.phases[static_cast<int>(Phase::kTest)].push_back(command);
@@ -351,6 +353,10 @@ TEST_F(AttemptsTest, WhatCannotStartSaysWhyAndLeavesNothing) {
   failed = Next<drone::event::StartFailed>();
   ASSERT_TRUE(failed);
   EXPECT_THAT(failed->reason, HasSubstr("no-helper is missing"));
+  attempts_->Start({kEpoch, 1, Document("true", "", "ccache"), 1000});
+  failed = Next<drone::event::StartFailed>();
+  ASSERT_TRUE(failed);
+  EXPECT_EQ(failed->reason, "this drone has no plugin `ccache`; `drone plugins` lists what it has");
   EXPECT_FALSE(Exists(layout_.Attempt(kEpoch)));
   EXPECT_FALSE(Exists(layout_.Work() + "/12-1"));
 }

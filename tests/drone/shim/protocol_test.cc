@@ -32,6 +32,10 @@ Start FullStart() {
   start.spool_budget = 1ULL << 33;
   start.spool_segment = 65536;
   start.truncates = true;
+  start.plugins.uses = {{"p", "/p/plugin", "{\"a\":1}", {{"PLUGIN_A", "1"}}, 0x1F}, {.name = "q"}};
+  start.plugins.limit = std::chrono::seconds(6);
+  start.plugins.job = "{}";
+  start.plugins.fault = "no";
   return start;
 }
 
@@ -57,6 +61,17 @@ void ExpectSame(const Start& a, const Start& b) {
   EXPECT_EQ(a.spool_budget, b.spool_budget);
   EXPECT_EQ(a.spool_segment, b.spool_segment);
   EXPECT_EQ(a.truncates, b.truncates);
+  ASSERT_EQ(a.plugins.uses.size(), b.plugins.uses.size());
+  for (std::size_t i = 0; i < a.plugins.uses.size(); ++i) {
+    EXPECT_EQ(a.plugins.uses[i].name, b.plugins.uses[i].name);
+    EXPECT_EQ(a.plugins.uses[i].program, b.plugins.uses[i].program);
+    EXPECT_EQ(a.plugins.uses[i].config, b.plugins.uses[i].config);
+    EXPECT_EQ(a.plugins.uses[i].variables, b.plugins.uses[i].variables);
+    EXPECT_EQ(a.plugins.uses[i].phases, b.plugins.uses[i].phases);
+  }
+  EXPECT_EQ(a.plugins.limit, b.plugins.limit);
+  EXPECT_EQ(a.plugins.job, b.plugins.job);
+  EXPECT_EQ(a.plugins.fault, b.plugins.fault);
   for (int p = 0; p < kPhaseCount; ++p) {
     ASSERT_EQ(a.phases[p].size(), b.phases[p].size());
     for (std::size_t i = 0; i < a.phases[p].size(); ++i) {
@@ -114,11 +129,34 @@ TEST(Protocol, EveryFrameComesBackAlsoByteByByte) {
   EXPECT_TRUE(cancel.now);
 }
 
+// Of a Start as a daemon of the release before sends it: it ends where the plugins begin.
+std::size_t BytesWithoutPlugins(Start start) {
+  start.plugins = Plugins();
+  const std::size_t none = 4 + 8 + 4 + 4;  // count, limit, two empty texts
+  return EncodeFrame(start).size() - 4 - none;
+}
+
+TEST(Protocol, AStartWithoutPluginsIsUnderstood) {
+  Start start = FullStart();
+  std::string frame = EncodeFrame(start);
+  const std::uint32_t size = static_cast<std::uint32_t>(BytesWithoutPlugins(start));
+  frame.resize(4 + size);
+  std::memcpy(frame.data(), &size, 4);
+  FrameReader reader;
+  reader.Feed(frame);
+  auto got = reader.Next();
+  ASSERT_TRUE(got.has_value());
+  start.plugins = Plugins();
+  ExpectSame(std::get<Start>(*got), start);
+}
+
 // A body cut anywhere, with a size that says so, must be refused: never read past the end, never half taken.
 TEST(Protocol, TruncatedBodiesFail) {
   for (const Frame& frame : AllFrames()) {
     std::string whole = EncodeFrame(frame);
     for (std::size_t size = 0; size + 4 < whole.size(); ++size) {
+      if (std::holds_alternative<Start>(frame) && size == BytesWithoutPlugins(std::get<Start>(frame)))
+        continue;
       std::uint32_t said = static_cast<std::uint32_t>(size);
       std::string cut = whole.substr(0, 4 + size);
       std::memcpy(cut.data(), &said, 4);

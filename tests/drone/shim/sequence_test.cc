@@ -18,7 +18,8 @@ using Steps = std::array<std::size_t, kPhaseCount>;
 using Result = std::function<int(Sequence&, Phase, std::size_t)>;
 
 std::string Play(Sequence& s, const Result& result = nullptr,
-                 const std::function<void(Sequence&)>& on_grant = nullptr, int checkout_code = 0) {
+                 const std::function<void(Sequence&)>& on_grant = nullptr, int checkout_code = 0,
+                 const std::function<void(Sequence&)>& on_plugins = nullptr) {
   std::vector<std::string> out;
   for (int guard = 0; guard < 100; ++guard) {
     Sequence::Action a = s.Next();
@@ -36,6 +37,10 @@ std::string Play(Sequence& s, const Result& result = nullptr,
       case Sequence::Do::kAwaitGrant:
         out.push_back("grant?");
         on_grant ? on_grant(s) : s.Granted();
+        break;
+      case Sequence::Do::kRunPlugins:
+        out.push_back("plugins");
+        on_plugins ? on_plugins(s) : s.PluginsAsked(0);
         break;
       case Sequence::Do::kRunStep: {
         int code = result ? result(s, a.phase, a.step) : 0;
@@ -222,6 +227,50 @@ TEST(SequenceTest, NothingStopsAnOutcomeThatIsDecided) {
   EXPECT_EQ(Play(s, result), "<test 0=5 5>cleanup <cleanup 0=0 0>.");
   EXPECT_EQ(s.reason(), Reason::kNone);
   EXPECT_EQ(s.test_code(), 5);
+}
+
+TEST(SequenceTest, PluginsComeFirstAndMayAddSteps) {
+  Sequence::Plan plan{.type = JobType::kTestAndDeploy, .steps = {0, 1, 1, 0, 0}, .checkout = true};
+  plan.plugins = {true, true, false, true, true};
+  auto one = [](Sequence& s) {
+    EXPECT_TRUE(s.RunsMore());
+    s.PluginsAsked(1);
+  };
+  Sequence s(plan);
+  EXPECT_EQ(Play(s, nullptr, nullptr, 0, one),
+            "<environment plugins 0=0 0>prepare <prepare checkout plugins 0=0 1=0 0>test <test 0=0 0>deploy "
+            "<deploy grant? plugins 0=0 0>cleanup <cleanup plugins 0=0 0>.");
+  EXPECT_EQ(s.test_code(), 0);
+  EXPECT_EQ(s.deploy_code(), 0);
+}
+
+TEST(SequenceTest, PluginsThatAskForNothing) {
+  Sequence::Plan plan{.type = JobType::kTest};
+  plan.plugins = {true, false, true, true, false};
+  Sequence s(plan);
+  EXPECT_EQ(Play(s), "<environment plugins 0>test <test plugins nothing>.");
+  EXPECT_EQ(s.test_code(), 0);
+}
+
+TEST(SequenceTest, PluginThatFailsEndsTheAttempt) {
+  Sequence::Plan plan{.type = JobType::kTest, .steps = {0, 1, 1, 0, 1}};
+  plan.plugins = {false, true, true, false, true};
+  auto fail = [](Sequence& s) { s.PluginFailed(3, "the plugin p failed"); };
+  Sequence s(plan);
+  EXPECT_EQ(Play(s, nullptr, nullptr, 0, fail), "<prepare plugins 3>cleanup <cleanup plugins 0=0 0>.");
+  EXPECT_EQ(s.reason(), Reason::kPlugin);
+  EXPECT_EQ(s.detail(), "the plugin p failed");
+  EXPECT_EQ(s.test_code(), -1);
+}
+
+TEST(SequenceTest, PluginThatFailsInCleanupChangesNothing) {
+  Sequence::Plan plan{.type = JobType::kTest, .steps = {0, 0, 1, 0, 1}};
+  plan.plugins[4] = true;
+  Sequence s(plan);
+  EXPECT_EQ(Play(s, nullptr, nullptr, 0, [](Sequence& q) { q.PluginFailed(3, "x"); }),
+            "<test 0=0 0>cleanup <cleanup plugins 0=0 0>.");
+  EXPECT_EQ(s.reason(), Reason::kNone);
+  EXPECT_EQ(s.test_code(), 0);
 }
 
 }  // namespace

@@ -123,6 +123,10 @@ TEST_F(PlacementTest, LabelsPluginsAndTheSocketDecideWhoIsEligible) {
   linux.plugins["npm"] = "1.2";
   EXPECT_TRUE(Eligible(linux, {.plugins = {"npm"}}));
   EXPECT_FALSE(Eligible(linux, {.plugins = {"npm", "rake"}}));
+  EXPECT_TRUE(Eligible(linux, {.plugins = {"npm@1"}}));
+  EXPECT_TRUE(Eligible(linux, {.plugins = {"npm@1.2"}}));
+  EXPECT_FALSE(Eligible(linux, {.plugins = {"npm@2"}}));
+  EXPECT_FALSE(Eligible(linux, {.plugins = {"npm@12"}}));
   EXPECT_FALSE(Eligible(linux, {.local_only = true}));
   linux.local = true;
   EXPECT_TRUE(Eligible(linux, {.needs = {{"os", "linux"}}, .plugins = {"npm"}, .local_only = true}));
