@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -54,6 +55,7 @@ struct Trigger {
 struct Plugin {
   std::string name;
   std::string config_json = "{}";  // one JSON object
+  std::string version;             // "2": any 2.x; "2.1", "2.1.3"; "" = any
 };
 
 struct Command {
@@ -100,5 +102,10 @@ struct JobSpec {
 // limit. InvalidArgument: no command at all, a needed field missing, a bound crossed, an unknown vcs, a cwd
 // that leaves, …
 absl::Status Check(const JobSpec& spec);
+
+// Letters, digits and _, no digit first, within kNameBytes.
+bool IsVariableName(std::string_view name);
+// One to three whole numbers with dots between them.
+bool IsPluginVersion(std::string_view text);
 
 }  // namespace waggle::pipeline

@@ -181,7 +181,7 @@ absl::StatusOr<pipeline::JobSpec> FromProto(const v1::JobDocument& document) {
       return absl::InvalidArgumentError(
           absl::StrCat("plugins[", spec.plugins.size(), "].config: ", config.status().message()));
     }
-    spec.plugins.push_back({plugin.name(), *std::move(config)});
+    spec.plugins.push_back({plugin.name(), *std::move(config), plugin.version()});
   }
   const auto phases = PhasesOf(document);
   for (int i = 0; i < kPhaseCount; ++i) {
@@ -227,6 +227,7 @@ void ToProto(const pipeline::JobSpec& spec, JobId id, v1::JobDocument* document)
   for (const pipeline::Plugin& plugin : spec.plugins) {
     auto* to = document->add_plugins();
     to->set_name(plugin.name);
+    to->set_version(plugin.version);
     if (!FromJson(plugin.config_json, "plugin config", to->mutable_config()).ok()) to->clear_config();
   }
   const auto phases = MutablePhasesOf(document);

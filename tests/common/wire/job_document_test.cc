@@ -24,7 +24,7 @@ constexpr char kFull[] = R"({
               "author": {"id": "7", "url": "https://x.example/anna", "name": "Anna", "email": "anna@x.example",
                          "image": "https://x.example/anna.png", "username": "anna"},
               "ui": {"page": "/shop"}},
-  "plugins": [{"name": "ccache", "config": {"size": "5G", "deep": {"b": [1, true, null], "a": 2.5}}}, {"name": "bare", "config": {}}],
+  "plugins": [{"name": "ccache", "version": "4.7", "config": {"size": "5G", "deep": {"b": [1, true, null], "a": 2.5}}}, {"name": "bare", "config": {}}],
   "environment": [{"command": "env"}],
   "prepare": [{"name": "configure", "command": "cmake", "args": ["-B", "build", ""], "cwd": "src/app"}],
   "test": [{"name": "unit", "command": "ctest\n./more", "screen": "tests", "silent": true, "env": {"A": "1", "B": ""},
