@@ -34,6 +34,44 @@ std::string LastLines(const std::string& text) {
   return std::string(view.substr(view.size() > kSaid ? view.size() - kSaid : 0));
 }
 
+// What `trigger`, `when` and ${…} of the file look at, as far as the request says it.
+pipeline::RunFacts FactsOf(const RunRequest& request, const pipeline::Ref& ref) {
+  const std::string& type = request.trigger.type;
+  pipeline::RunFacts facts;
+  if (type == "commit") facts.event = pipeline::Event::kPush;
+  if (type == "pull-request") facts.event = pipeline::Event::kPullRequest;
+  if (const auto event = pipeline::ParseEvent(type)) facts.event = *event;
+  (facts.event == pipeline::Event::kTag ? facts.tag : facts.branch) = ref.branch;
+  facts.commit = ref.id;
+  // The last part of the address, without .git.
+  const std::string url = wire::PublicUrl(request.repo.url);
+  absl::string_view name = absl::StripSuffix(absl::StripSuffix(url, "/"), ".git");
+  facts.name = std::string(name.substr(name.find_last_of("/:") + 1));
+  return facts;
+}
+
+// What the pipeline file may ask for and the core cannot do yet. Goes when it can.
+absl::Status RefuseForNow(const pipeline::Pipeline& pipeline) {
+  auto refuse = [](const char* key) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(".waggle.yml: `", key, "` is not in this version of Waggle"));
+  };
+  if (!pipeline.unwanted.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(".waggle.yml wants no such run: ", pipeline.unwanted));
+  }
+  if (!pipeline.schedules.empty()) return refuse("trigger.schedule");
+  if (pipeline.cancel_previous) return refuse("cancel_previous");
+  if (pipeline.concurrency) return refuse("concurrency");
+  for (const pipeline::PipelineJob& job : pipeline.jobs) {
+    if (!job.after.empty()) return refuse("after");
+    if (job.allow_failure) return refuse("allow_failure");
+    if (job.retry != pipeline::Retry()) return refuse("retry");
+    if (!job.skipped.empty()) return refuse("when");
+    if (job.cancel_previous) return refuse("cancel_previous");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 JobDraft MakeDraft(const pipeline::JobSpec& spec) {
@@ -101,11 +139,13 @@ absl::StatusOr<event::SubmitRun> RunReader::Read(const RunRequest& request) cons
                    RunGit({"read", "--mirrors", mirrors_, "--url", request.repo.url, "--id", ref.id, "--path",
                            ".waggle.yml", "--max-bytes", absl::StrCat(limits::kPipelineBytes)},
                           request.repo, limits::kPipelineBytes + 1));
-  ASSIGN_OR_RETURN(std::vector<pipeline::PipelineJob> jobs, pipeline::ParsePipeline(text, ".waggle.yml"));
+  ASSIGN_OR_RETURN(pipeline::Pipeline pipeline,
+                   pipeline::ParsePipeline(text, ".waggle.yml", FactsOf(request, ref)));
+  RETURN_IF_ERROR(RefuseForNow(pipeline));
   run.run.repo = wire::PublicUrl(request.repo.url);
   run.run.branch = ref.branch;
   run.run.commit = ref.id;
-  for (pipeline::PipelineJob& job : jobs) {
+  for (pipeline::PipelineJob& job : pipeline.jobs) {
     job.spec.repo = request.repo;
     job.spec.ref = ref;
     job.spec.trigger = request.trigger;

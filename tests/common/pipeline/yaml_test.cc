@@ -16,16 +16,16 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 std::string Error(const std::string& text) {
-  auto jobs = ParsePipeline(text, ".waggle.yml");
+  auto jobs = ParsePipeline(text, ".waggle.yml", RunFacts());
   EXPECT_EQ(jobs.status().code(), absl::StatusCode::kInvalidArgument) << text.substr(0, 200);
   return std::string(jobs.status().message());
 }
 
 std::string TestCommand(const std::string& text) {
-  auto jobs = ParsePipeline(text, ".waggle.yml");
+  auto jobs = ParsePipeline(text, ".waggle.yml", RunFacts());
   EXPECT_TRUE(jobs.ok()) << jobs.status();
-  if (!jobs.ok() || jobs->size() != 1) return "?";
-  const auto& commands = (*jobs)[0].spec.phases[static_cast<int>(Phase::kTest)];
+  if (!jobs.ok() || jobs->jobs.size() != 1) return "?";
+  const auto& commands = jobs->jobs[0].spec.phases[static_cast<int>(Phase::kTest)];
   return commands.size() == 1 ? commands[0].command : "?";
 }
 
@@ -119,7 +119,8 @@ TEST(Yaml, ColumnsAreCharacters) {
       Error("test: x\nnamé: \"ü\" #\n"),
       ".waggle.yml:2:1: unknown key `namé`\n"
       "  2 | namé: \"ü\" #\n"
-      "    | ^^^^ known: version, name, jobs, kind, environment, prepare, test, deploy, cleanup [WG101]");
+      "    | ^^^^ known: version, name, trigger, cancel_previous, concurrency, vars, defaults, jobs, kind, "
+      "environment, prepare, test, deploy, cleanup [WG101]");
   EXPECT_EQ(Error("{test: \"日本\", kinb: TEST}\n"),
             ".waggle.yml:1:14: unknown key `kinb`\n"
             "  1 | {test: \"日本\", kinb: TEST}\n"
@@ -170,7 +171,7 @@ TEST(Yaml, HostileInputIsRefusedQuickly) {
         "*",     "&",     "!",    "%",    "\"",     "'",   "|",  ">",   "[\n", "a\n", "- [\n", "---\n",
         "...\n", "- |\n", "%a\n", "&a ",  "\n ",    "\\",  "`",  "@",   "]",   "}"}) {
     Error(Repeat(piece, most));
-    (void)ParsePipeline("test: " + Repeat(piece, most / 8), "f").status();
+    (void)ParsePipeline("test: " + Repeat(piece, most / 8), "f", RunFacts()).status();
   }
   Error("a: &a [x,x,x]\nb: &b [*a,*a,*a]\nc: &c [*b,*b,*b]\nd: &d [*c,*c,*c]\ntest: *d\n");
   std::string keys;
@@ -200,14 +201,14 @@ TEST(Yaml, EveryPrefixOfAFileIsReadOrRefused) {
       "         x\n"
       "        name: >-\n          y\n      - \"z\\u00e4\"\n    timeout: 1h30m\n";
   for (std::size_t i = 0; i <= text.size(); ++i) {
-    auto jobs = ParsePipeline(text.substr(0, i), "f");
+    auto jobs = ParsePipeline(text.substr(0, i), "f", RunFacts());
     if (!jobs.ok()) {
       EXPECT_THAT(std::string(jobs.status().message()), testing::StartsWith("f:"));
     }
     for (char c : {'\t', ':', '[', '"', '&', '\0', '\xff', '-', '\n'}) {
       std::string damaged = text;
       if (i < text.size()) damaged[i] = c;
-      (void)ParsePipeline(damaged, "f").status();
+      (void)ParsePipeline(damaged, "f", RunFacts()).status();
     }
   }
 }
