@@ -124,7 +124,7 @@ TEST_F(WaggleConfigTest, EveryWrongLineIsOneClearError) {
       {{},
        2,
        "waggle needs a command: submit, watch, logs, jobs, show, drones, cancel, drain, undrain, forget, "
-       "verify, "
+       "verify, lint, init, "
        "login, logout, "
        "config\n  next: "
        "waggle --help\n"},
