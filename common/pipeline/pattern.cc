@@ -1,29 +1,34 @@
 #include "common/pipeline/pattern.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace waggle::pipeline {
 
-// Greedy with one step back: after a mismatch only the last `*` has to take one character more, for whatever
-// an earlier one could take the last one can take as well.
+// What stands before the first `*` and behind the last one is fixed; each text between two of them is taken
+// where it first occurs, for a later place could only leave less for what follows.
 bool MatchesPattern(std::string_view pattern, std::string_view text) {
-  constexpr std::size_t kNone = std::string_view::npos;
-  std::size_t p = 0, t = 0, star = kNone, taken = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      taken = t;
-    } else if (p < pattern.size() && pattern[p] == text[t]) {
-      ++p;
-      ++t;
-    } else if (star != kNone) {
-      p = star + 1;
-      t = ++taken;
-    } else {
-      return false;
-    }
+  const std::size_t first = pattern.find('*');
+  if (first == std::string_view::npos) return pattern == text;
+  const std::size_t last = pattern.rfind('*');
+  const std::string_view head = pattern.substr(0, first), tail = pattern.substr(last + 1);
+  if (text.size() < head.size() + tail.size()) return false;
+  if (text.substr(0, head.size()) != head || text.substr(text.size() - tail.size()) != tail) return false;
+  text = text.substr(head.size(), text.size() - head.size() - tail.size());
+  pattern = pattern.substr(first, last - first);
+  while (!pattern.empty()) {
+    pattern.remove_prefix(1);  // the `*`
+    const std::string_view piece = pattern.substr(0, pattern.find('*'));
+    pattern.remove_prefix(piece.size());
+    if (piece.empty()) continue;
+    if (piece.size() > text.size()) return false;
+    // Of all ways to search only memmem promises linear time.
+    const void* found = memmem(text.data(), text.size(), piece.data(), piece.size());
+    if (found == nullptr) return false;
+    text.remove_prefix(static_cast<std::size_t>(static_cast<const char*>(found) - text.data()) +
+                       piece.size());
   }
-  return pattern.find_first_not_of('*', p) == kNone;
+  return true;
 }
 
 bool HasWildcard(std::string_view pattern) {

@@ -9,7 +9,7 @@
 namespace waggle::pipeline {
 
 // Whether all of `text` matches: `*` is any number of characters, slashes too, and `**` is the same; every
-// other character is itself. At most |pattern| × |text| steps, no recursion, no memory.
+// other character is itself. Linear in both.
 bool MatchesPattern(std::string_view pattern, std::string_view text);
 
 bool HasWildcard(std::string_view pattern);

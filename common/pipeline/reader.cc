@@ -1,6 +1,7 @@
 #include "common/pipeline/reader.h"
 
 #include <algorithm>
+#include <set>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
@@ -151,13 +152,14 @@ absl::StatusOr<std::string> Reader::FilledText(const yaml::Node& node, const std
 absl::StatusOr<std::vector<std::string>> Reader::Texts(const yaml::Node& node, const std::string& path,
                                                        std::string_view example) const {
   std::vector<std::string> out;
+  std::set<std::string_view> seen;
   const std::span<const yaml::Node> items = node.IsList() ? std::span(node.children) : std::span(&node, 1);
   if (items.empty()) return BadKey(node, absl::StrCat(Quoted(path), " is empty"), example);
   for (const yaml::Node& item : items) {
     const std::string at = node.IsList() ? Item(path, out.size()) : path;
     ASSIGN_OR_RETURN(std::string text, Text(item, at, example));
     if (text.empty()) return Bad(item, absl::StrCat(Quoted(at), " is empty"), example);
-    if (std::find(out.begin(), out.end(), text) != out.end()) {
+    if (!seen.insert(item.text).second) {
       return Bad(item, absl::StrCat(Quoted(text), " appears twice in ", Quoted(path)), "remove one of them",
                  code::kTwice);
     }

@@ -12,12 +12,17 @@
 namespace waggle::pipeline {
 namespace {
 
+constexpr std::size_t kMostPatterns = 256;  // in one list
 constexpr std::string_view kPatterns = "write patterns, such as [main, \"feat/*\"]";
 
-// A pattern takes |pattern| × |name| steps at most, hence its bound.
+// Each of them is held against every path that changed, hence the bounds.
 absl::StatusOr<std::vector<std::string>> ReadPatterns(const Reader& reader, const yaml::Node& node,
                                                       const std::string& path) {
   ASSIGN_OR_RETURN(std::vector<std::string> patterns, reader.Texts(node, path, kPatterns));
+  if (patterns.size() > kMostPatterns) {
+    return reader.BadKey(node, absl::StrCat(Quoted(path), " has ", patterns.size(), " patterns"),
+                         absl::StrCat("at most ", kMostPatterns), code::kEvent);
+  }
   for (std::size_t i = 0; i < patterns.size(); ++i) {
     if (patterns[i].size() <= limits::kLabelBytes) continue;
     return reader.Bad(node.IsList() ? node.children[i] : node,

@@ -52,6 +52,31 @@ TEST(Pattern, Table) {
   }
 }
 
+// The definition, as slow as it likes to be.
+bool Slow(std::string_view pattern, std::string_view text) {
+  if (pattern.empty()) return text.empty();
+  if (pattern[0] == '*')
+    return Slow(pattern.substr(1), text) || (!text.empty() && Slow(pattern, text.substr(1)));
+  return !text.empty() && text[0] == pattern[0] && Slow(pattern.substr(1), text.substr(1));
+}
+
+TEST(Pattern, IsWhatItsDefinitionSays) {
+  const auto word = [](int number, std::string_view letters) {
+    std::string out;
+    for (; number > 0; number /= static_cast<int>(letters.size() + 1)) {
+      const std::size_t letter = static_cast<std::size_t>(number) % (letters.size() + 1);
+      if (letter > 0) out += letters[letter - 1];
+    }
+    return out;
+  };
+  for (int p = 0; p < 4096; ++p) {
+    for (int t = 0; t < 729; ++t) {
+      const std::string pattern = word(p, "*ab"), text = word(t, "ab");
+      ASSERT_EQ(MatchesPattern(pattern, text), Slow(pattern, text)) << pattern << " on " << text;
+    }
+  }
+}
+
 // What makes backtracking matchers take forever, as long as the file may have it, on a long path.
 TEST(Pattern, NothingIsSlow) {
   const std::string many_a(4'096, 'a'), half(126, 'a');

@@ -100,6 +100,11 @@ TEST(Trigger, Faults) {
   EXPECT_THAT(TriggerFault("{}"), HasSubstr("`trigger` is empty"));
   EXPECT_THAT(TriggerFault("{push: []}"), HasSubstr("`trigger.push` is empty"));
   EXPECT_THAT(TriggerFault("{tag: {branches: x}}"), HasSubstr("`trigger.tag` must be a text, not a mapping"));
+  EXPECT_THAT(TriggerFault("{push: [" + std::string(257, 'x') + "]}"), HasSubstr("a pattern of 257 bytes"));
+  std::string many = "a0";
+  for (int i = 1; i < 257; ++i) many += ", a" + std::to_string(i);
+  EXPECT_THAT(TriggerFault("{paths_ignore: [" + many + "]}"),
+              HasSubstr("`trigger.paths_ignore` has 257 patterns"));
   EXPECT_EQ(TriggerFault("{schedule: {nightly: 17 3 * *}}"),
             ".waggle.yml:1:31: `17 3 * *` is no schedule: 4 fields instead of 5\n"
             "  1 | trigger: {schedule: {nightly: 17 3 * *}}\n"

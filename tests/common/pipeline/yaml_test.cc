@@ -163,6 +163,26 @@ TEST(Yaml, SizeDepthAndNodesAreBounded) {
   EXPECT_THAT(Error(Repeat("- ", limits::kPipelineBytes)), HasSubstr(":1:129: more than 64 levels"));
 }
 
+// X2, each at its full size.
+TEST(Yaml, TheCorpusOfHostileFiles) {
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_THAT(Error(std::string(50'000'000, 'x')), HasSubstr("50000000 bytes; a pipeline file has at most"));
+  for (const std::string& open : {"["s, "{a: "s, "- "s}) {
+    std::string nested = "test: ";
+    for (int i = 0; i < 10'000; ++i) nested += open;
+    EXPECT_THAT(Error(nested), HasSubstr(".waggle.yml:1:")) << open;
+  }
+  std::string bomb = "vars: {a: &a [x]}\n";
+  for (char c = 'b'; c < 'z'; ++c) bomb += std::string(1, c) + ": &" + c + " [*" + char(c - 1) + "]\n";
+  EXPECT_THAT(Error(bomb), HasSubstr("anchors are not part of pipeline files"));
+  EXPECT_THAT(Error("jobs: {a: {<<: {test: x}}}\n"), HasSubstr("merge keys are not part"));
+  EXPECT_THAT(Error("jobs: {a: {test: !!int 3}}\n"), HasSubstr("tags are not part"));
+  EXPECT_THAT(Error("jobs: {a: {test: x, test: y}}\n"), HasSubstr("key `test` appears twice"));
+  EXPECT_THAT(Error("jobs:\n\ta: {test: x}\n"), HasSubstr("a tab cannot indent YAML"));
+  EXPECT_EQ(TestCommand("\xef\xbb\xbftest: .NaN\n"), ".NaN");
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
+}
+
 TEST(Yaml, HostileInputIsRefusedQuickly) {
   const std::size_t most = limits::kPipelineBytes;
   const auto start = std::chrono::steady_clock::now();
