@@ -93,8 +93,12 @@ inline constexpr std::size_t kPipelineUntold =
     256 * kKiB;  // one text or one pair of brackets; above kJobDocument
 inline constexpr int kPipelineDepth = 64;
 inline constexpr int kPipelineNodes = 10'000;
-inline constexpr int kPipelineJobs = 1'000;
-inline constexpr std::size_t kConfigFiles = 256;  // drop-ins of one program
+inline constexpr int kPipelineJobs = 1'000;  // after expansion
+// What a matrix may make of its job's text and values in all; a run's jobs are in memory at once.
+inline constexpr std::uint64_t kPipelineExpanded = 64 * kMiB;
+inline constexpr std::size_t kMatrixAxes = 16;
+inline constexpr std::size_t kMatrixValues = 256;  // of one axis; and entries of include and exclude
+inline constexpr std::size_t kConfigFiles = 256;   // drop-ins of one program
 
 // Keys, certificates and requests, as PEM text; ours have less than 1 KiB, a queen of many names the most.
 inline constexpr std::size_t kPemBytes = 8 * kKiB;

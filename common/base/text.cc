@@ -116,4 +116,19 @@ std::string ErrorText(std::string_view message) {
   return text;
 }
 
+std::string JsonText(std::string_view text) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string out = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\') {
+      out.append(1, '\\').append(1, c);
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      out.append("\\u00").append(1, kDigits[c >> 4]).append(1, kDigits[c & 15]);
+    } else {
+      out += c;
+    }
+  }
+  return out + "\"";
+}
+
 }  // namespace waggle

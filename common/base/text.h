@@ -28,4 +28,7 @@ std::string Quoted(std::string_view word);
 // "error: what happened" and the following lines of the message indented by two, without control characters.
 std::string ErrorText(std::string_view message);
 
+// A text as JSON has it, with its quotes. REQUIRES: valid UTF-8.
+std::string JsonText(std::string_view text);
+
 }  // namespace waggle

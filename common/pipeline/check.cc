@@ -18,7 +18,6 @@ constexpr std::size_t kSshKeyBytes = 16 * limits::kKiB;
 constexpr std::size_t kTextBytes = limits::kReasonBytes;
 constexpr std::size_t kPlugins = 64;
 constexpr std::size_t kSecrets = 64;
-constexpr std::size_t kMatrixAxes = 16;
 constexpr std::size_t kCommitDigits = 40;
 // The kernel takes at most 128 KiB in one argument or one NAME=VALUE, its NUL included.
 constexpr std::size_t kArgumentBytes = 128 * limits::kKiB - 1;
@@ -136,12 +135,6 @@ absl::Status CheckTrigger(const Trigger& trigger) {
     return Bad("trigger.source", Quoted(kind), " is not known; write UI, API or plugin");
   }
   return absl::OkStatus();
-}
-
-bool IsVariableName(std::string_view name) {
-  const bool starts_well = !name.empty() && (absl::ascii_isalpha(name[0]) || name[0] == '_');
-  return starts_well && name.size() <= limits::kNameBytes &&
-         std::all_of(name.begin(), name.end(), [](char c) { return absl::ascii_isalnum(c) || c == '_'; });
 }
 
 absl::Status BadVariable(std::string_view field, std::string_view name) {
@@ -276,11 +269,28 @@ std::size_t TextBytes(const JobSpec& spec) {
       add(c.env);
     }
   }
-  for (const Plugin& plugin : spec.plugins) sum += plugin.name.size();
+  for (const Plugin& plugin : spec.plugins) sum += plugin.name.size() + plugin.version.size();
   return sum;
 }
 
 }  // namespace
+
+bool IsVariableName(std::string_view name) {
+  const bool starts_well = !name.empty() && (absl::ascii_isalpha(name[0]) || name[0] == '_');
+  return starts_well && name.size() <= limits::kNameBytes &&
+         std::all_of(name.begin(), name.end(), [](char c) { return absl::ascii_isalnum(c) || c == '_'; });
+}
+
+bool IsPluginVersion(std::string_view text) {
+  for (int numbers = 1; numbers <= 3; ++numbers) {
+    const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+    if (digits == 0 || digits > 9) return false;
+    if (digits == text.size()) return true;
+    if (text[digits] != '.') return false;
+    text.remove_prefix(digits + 1);
+  }
+  return false;
+}
 
 absl::Status Check(const JobSpec& spec) {
   RETURN_IF_ERROR(CheckLine("name", spec.name));
@@ -298,7 +308,10 @@ absl::Status Check(const JobSpec& spec) {
     const std::string field = absl::StrCat("plugins[", i, "]");
     RETURN_IF_ERROR(CheckLine(absl::StrCat(field, ".name"), plugin.name));
     if (plugin.name.empty()) return Bad(absl::StrCat(field, ".name"), "empty");
-    RETURN_IF_ERROR(CheckLine(absl::StrCat(field, ".version"), plugin.version));
+    if (!plugin.version.empty() && !IsPluginVersion(plugin.version)) {
+      return Bad(absl::StrCat(field, ".version"), Quoted(plugin.version),
+                 " is not known; write 2, 2.1 or 2.1.3");
+    }
     RETURN_IF_ERROR(CheckText(absl::StrCat(field, ".config"), plugin.config_json, limits::kMiB));
     auto json = absl::StripAsciiWhitespace(plugin.config_json);
     if (json.size() < 2 || json.front() != '{' || json.back() != '}') {
@@ -316,8 +329,8 @@ absl::Status Check(const JobSpec& spec) {
                " cannot keep a job from the network");
   }
   RETURN_IF_ERROR(CheckSecrets("secrets", spec.secrets));
-  if (spec.matrix.size() > kMatrixAxes)
-    return Bad("matrix", spec.matrix.size(), " axes; at most ", kMatrixAxes);
+  if (spec.matrix.size() > limits::kMatrixAxes)
+    return Bad("matrix", spec.matrix.size(), " axes; at most ", limits::kMatrixAxes);
   RETURN_IF_ERROR(CheckEnv("matrix", spec.matrix));
   if (const std::size_t bytes = TextBytes(spec); bytes > limits::kJobDocument) {
     return Bad("job document", bytes, " bytes; at most ", limits::kJobDocument,

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -103,5 +104,10 @@ struct JobSpec {
 // limit. InvalidArgument: no command at all, a needed field missing, a bound crossed, an unknown vcs, a cwd
 // that leaves, …
 absl::Status Check(const JobSpec& spec);
+
+// Letters, digits and _, no digit first, within kNameBytes.
+bool IsVariableName(std::string_view name);
+// One to three whole numbers with dots between them.
+bool IsPluginVersion(std::string_view text);
 
 }  // namespace waggle::pipeline

@@ -131,6 +131,7 @@ class JobsService : public v1::Jobs::CallbackService {
       return absl::PermissionDeniedError("repo.url: a path is accepted only over the queen's own socket");
     }
     if (spec.user_id.empty() || !caller.local) spec.user_id = caller.name;
+    RETURN_IF_ERROR(CheckSupported(spec));
     event::SubmitJob submit;
     submit.draft = MakeDraft(spec);
     if (submit.draft.document.size() > limits::kJobDocument) {

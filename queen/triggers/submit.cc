@@ -35,7 +35,50 @@ std::string LastLines(const std::string& text) {
   return std::string(view.substr(view.size() > kSaid ? view.size() - kSaid : 0));
 }
 
+// What `trigger`, `when` and ${…} of the file look at, as far as the request says it.
+pipeline::RunFacts FactsOf(const RunRequest& request, const pipeline::Ref& ref) {
+  const std::string& type = request.trigger.type;
+  pipeline::RunFacts facts;
+  if (type == "commit") facts.event = pipeline::Event::kPush;
+  if (type == "pull-request") facts.event = pipeline::Event::kPullRequest;
+  if (const auto event = pipeline::ParseEvent(type)) facts.event = *event;
+  (facts.event == pipeline::Event::kTag ? facts.tag : facts.branch) = ref.branch;
+  facts.commit = ref.id;
+  // The last part of the address, without .git.
+  const std::string url = wire::PublicUrl(request.repo.url);
+  absl::string_view name = absl::StripSuffix(absl::StripSuffix(url, "/"), ".git");
+  facts.name = std::string(name.substr(name.find_last_of("/:") + 1));
+  return facts;
+}
+
+absl::Status NotInThisVersion(absl::string_view what) {
+  return absl::InvalidArgumentError(absl::StrCat(what, " is not in this version of Waggle"));
+}
+
+// What the file may say and the queen does not act on yet: silence would be worse.
+absl::Status CheckSupported(const pipeline::Pipeline& pipeline) {
+  if (!pipeline.unwanted.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(".waggle.yml wants no such run: ", pipeline.unwanted));
+  }
+  if (!pipeline.schedules.empty()) return NotInThisVersion(".waggle.yml: `trigger.schedule`");
+  if (pipeline.concurrency) return NotInThisVersion(".waggle.yml: `concurrency`");
+  for (const pipeline::PipelineJob& job : pipeline.jobs) {
+    if (job.cancel_previous) return NotInThisVersion(".waggle.yml: `cancel_previous` of one job");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
+
+absl::Status CheckSupported(const pipeline::JobSpec& spec) {
+  bool secrets = !spec.secrets.empty();
+  for (const auto& commands : spec.phases) {
+    for (const pipeline::Command& command : commands) secrets = secrets || !command.secrets.empty();
+  }
+  if (secrets) return NotInThisVersion("`secrets`");
+  if (spec.submodules) return NotInThisVersion("`submodules`");
+  return absl::OkStatus();
+}
 
 JobDraft MakeDraft(const pipeline::JobSpec& spec) {
   JobDraft draft;
@@ -104,20 +147,31 @@ absl::StatusOr<event::SubmitRun> RunReader::Read(const RunRequest& request) cons
                    RunGit({"read", "--mirrors", mirrors_, "--url", request.repo.url, "--id", ref.id, "--path",
                            ".waggle.yml", "--max-bytes", absl::StrCat(limits::kPipelineBytes)},
                           request.repo, limits::kPipelineBytes + 1));
-  ASSIGN_OR_RETURN(std::vector<pipeline::PipelineJob> jobs, pipeline::ParsePipeline(text, ".waggle.yml"));
+  ASSIGN_OR_RETURN(pipeline::Pipeline pipeline,
+                   pipeline::ParsePipeline(text, ".waggle.yml", FactsOf(request, ref)));
+  RETURN_IF_ERROR(CheckSupported(pipeline));
   run.run.repo = wire::PublicUrl(request.repo.url);
   run.run.branch = ref.branch;
   run.run.commit = ref.id;
   run.run.event = request.trigger.type;
   run.run.title = request.trigger.message.substr(0, request.trigger.message.find('\n'));
   run.run.by = request.trigger.author.name.empty() ? request.user_id : request.trigger.author.name;
-  for (pipeline::PipelineJob& job : jobs) {
+  run.run.name = pipeline.name;
+  run.cancel_previous = pipeline.cancel_previous;
+  for (pipeline::PipelineJob& job : pipeline.jobs) {
     job.spec.repo = request.repo;
     job.spec.ref = ref;
     job.spec.trigger = request.trigger;
     job.spec.user_id = request.user_id;
     RETURN_IF_ERROR(pipeline::Check(job.spec));
-    run.jobs.push_back(MakeDraft(job.spec));
+    RETURN_IF_ERROR(CheckSupported(job.spec));
+    JobDraft& draft = run.jobs.emplace_back(MakeDraft(job.spec));
+    draft.after = job.after;
+    draft.skipped = job.skipped;
+    draft.row.runs_after = job.runs_after;
+    draft.row.allow_failure = job.allow_failure;
+    draft.row.retry_infra = job.retry.infra;
+    draft.row.retry_failed = job.retry.failed;
     if (run.jobs.back().document.size() > limits::kJobDocument) {
       return absl::InvalidArgumentError(absl::StrCat("job ", job.name, " is ",
                                                      run.jobs.back().document.size(),

@@ -16,6 +16,9 @@ struct RunRequest {
   std::string user_id;
 };
 
+// InvalidArgument: it asks for something that this version does not act on.
+absl::Status CheckSupported(const pipeline::JobSpec& spec);
+
 // A job as the core takes it. The spec is frozen here: nothing is read again when the job runs.
 JobDraft MakeDraft(const pipeline::JobSpec& spec);
 

@@ -92,6 +92,40 @@ TEST_F(Pipeline, SeveralJobsAreWatchedWithTheirNames) {
   EXPECT_EQ(jobs[2]["name"], "two");
 }
 
+TEST_F(Pipeline, CellsOfAMatrixAreJobs) {
+  const Outcome outcome = Submit(R"(vars: {A: vars}
+defaults: {env: {B: defaults}, timeout: 5m}
+jobs:
+  build:
+    matrix: {cc: [gcc, clang], arch: [amd64], exclude: [{cc: clang}], include: [{cc: clang, arch: arm64}]}
+    test:
+      steps:
+        - {name: "${matrix.cc}", run: echo "$A $B"}
+  done: {test: echo end}
+)");
+  EXPECT_EQ(outcome.code, 0) << outcome;
+  EXPECT_THAT(Lines(outcome.out), ::testing::UnorderedElementsAre("build/gcc-amd64   | vars defaults",
+                                                                  "build/clang-arm64 | vars defaults",
+                                                                  "done              | end"));
+  const std::vector<Json> jobs = Jobs();
+  ASSERT_EQ(jobs.size(), 3u);
+  EXPECT_EQ(jobs[1]["name"], "build/clang-arm64");
+}
+
+TEST_F(Pipeline, WhatTheQueenCannotDoYetIsRefused) {
+  for (const auto& [lines, key] : std::initializer_list<std::pair<std::string, std::string>>{
+           {"  b: {test: x, after: a}\n", "after"},
+           {"  b: {test: x, when: {event: tag}}\n", "when"},
+           {"  b: {test: x, retry: 1}\n", "retry"},
+           {"  b: {test: x, allow_failure: true}\n", "allow_failure"},
+           {"  b: {test: x, cancel_previous: true}\n", "cancel_previous"},
+           {"concurrency: g\n", "concurrency"},
+           {"trigger: {schedule: {n: 1 1 1 1 1}}\n", "trigger.schedule"}}) {
+    ExpectRefused(Submit("jobs:\n  a: {test: x}\n" + lines),
+                  ".waggle.yml: `" + key + "` is not in this version of Waggle");
+  }
+}
+
 TEST_F(Pipeline, StepsSeeTheCheckoutAndTheJobsVariables) {
   repo_.Write("data/in.txt", "from the repository\n");
   const Outcome outcome = Submit(R"(jobs:

@@ -1,16 +1,19 @@
 // `.waggle.yml`: whatever stands in the file, the reader answers with jobs the house can take or with an
 // error that names a place inside the file.
 #include <algorithm>
+#include <set>
 
 #include "absl/strings/numbers.h"
 #include "common/base/limits.h"
 #include "common/base/text.h"
 #include "common/pipeline/pipeline.h"
+#include "common/pipeline/scope.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace waggle::fuzz {
 namespace {
 
+using pipeline::Pipeline;
 using pipeline::PipelineJob;
 
 constexpr std::string_view kFile = ".waggle.yml";
@@ -38,14 +41,47 @@ void CheckError(std::string_view message, std::string_view input) {
   Require(column >= 1 && column <= text.size() + 1, "an error names a column of that line");
 }
 
-void CheckJobs(const std::vector<PipelineJob>& jobs) {
+// Every job can start some time.
+void CheckOrder(const std::vector<PipelineJob>& jobs) {
+  std::vector<bool> done(jobs.size());
+  for (bool moved = true; moved;) {
+    moved = false;
+    for (std::size_t i = 0; i < jobs.size(); ++i) {
+      if (done[i]) continue;
+      done[i] =
+          std::all_of(jobs[i].after.begin(), jobs[i].after.end(), [&](std::size_t n) { return done[n]; });
+      moved = moved || done[i];
+    }
+  }
+  Require(std::find(done.begin(), done.end(), false) == done.end(), "no jobs wait for each other");
+}
+
+void CheckPipeline(const Pipeline& pipeline) {
+  const std::vector<PipelineJob>& jobs = pipeline.jobs;
   Require(!jobs.empty() && jobs.size() <= limits::kPipelineJobs,
           "a file that is taken has jobs, within bounds");
-  for (const PipelineJob& job : jobs) {
-    pipeline::JobSpec spec = job.spec;
+  std::set<std::string> names;
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    pipeline::JobSpec spec = jobs[i].spec;
     spec.trigger.timestamp = 1;
     Require(pipeline::Check(spec).ok(), "a job that is taken passes the check of every document");
+    Require(jobs[i].name == spec.name && names.insert(spec.name).second, "every job has a name of its own");
+    for (const auto& commands : spec.phases) {
+      for (const pipeline::Command& command : commands) {
+        Require(pipeline::FindDotted(command.command).empty(), "nothing like ${a.b} comes to a shell");
+      }
+    }
+    for (std::size_t n = 0; n < jobs[i].after.size(); ++n) {
+      Require(jobs[i].after[n] < jobs.size(), "a job comes after jobs that are there");
+      Require(n == 0 || jobs[i].after[n - 1] < jobs[i].after[n], "and after each of them once");
+    }
   }
+  CheckOrder(jobs);
+}
+
+// Where the run's own texts are put in, they may make a duration or a label of it, or none.
+bool FillsIn(std::string_view input) {
+  return input.find("${") != std::string_view::npos || input.find('\\') != std::string_view::npos;
 }
 
 // `["` times many: what the file's own bound lets in and no person writes.
@@ -57,13 +93,21 @@ std::string Repeated(std::string_view head, std::string_view unit, std::size_t b
 
 }  // namespace
 
+// Whether a file is right does not depend on what started the run.
 void Run(std::string_view input) {
-  auto jobs = pipeline::ParsePipeline(input, kFile);
-  if (jobs.ok()) {
-    CheckJobs(*jobs);
+  pipeline::RunFacts facts;
+  auto pipeline = pipeline::ParsePipeline(input, kFile, facts);
+  for (pipeline::Event event : {pipeline::Event::kPush, pipeline::Event::kTag, pipeline::Event::kCron}) {
+    facts = {event, "main", "v1", std::string(40, 'a'), "nightly", "shop", {{"docs/a.md"}}};
+    auto other = pipeline::ParsePipeline(input, kFile, facts);
+    Require(other.ok() == pipeline.ok() || FillsIn(input), "a file is as right for one event as for another");
+    if (other.ok()) CheckPipeline(*other);
+  }
+  if (pipeline.ok()) {
+    CheckPipeline(*pipeline);
   } else {
-    Require(jobs.status().code() == absl::StatusCode::kInvalidArgument, "a bad file is InvalidArgument");
-    CheckError({jobs.status().message().data(), jobs.status().message().size()}, input);
+    Require(pipeline.status().code() == absl::StatusCode::kInvalidArgument, "a bad file is InvalidArgument");
+    CheckError({pipeline.status().message().data(), pipeline.status().message().size()}, input);
   }
 }
 
@@ -81,6 +125,11 @@ std::vector<std::string> Seeds() {
     seeds.push_back(Repeated("", unit, kWhole));
   }
   seeds.push_back(Repeated("test: x", "x", kWhole + 1));
+  std::string axis = "[a";
+  for (int i = 1; i < 256; ++i) axis += "," + std::to_string(i);
+  std::string matrix = "jobs:\n  a:\n    test: x\n    matrix:\n";
+  for (char name = 'a'; name < 'a' + 16; ++name) matrix += std::string("      ") + name + ": " + axis + "]\n";
+  seeds.push_back(matrix);  // 256 to the sixteenth cells
   return seeds;
 }
 

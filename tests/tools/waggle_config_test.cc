@@ -125,7 +125,7 @@ TEST_F(WaggleConfigTest, EveryWrongLineIsOneClearError) {
        2,
        "waggle needs a command: submit, watch, logs, jobs, show, drones, cancel, runs, retry, drain, "
        "undrain, forget, "
-       "verify, "
+       "verify, lint, init, "
        "login, logout, "
        "config\n  next: "
        "waggle --help\n"},

@@ -51,6 +51,8 @@ struct Arguments {
   std::vector<std::string> undrain;
   ForgetOptions forget;
   LoginOptions login;
+  LintOptions lint;
+  InitOptions init;
   std::string show_job, verify_job, logout_queen;
   config::Given given;
   bool origin = false;
@@ -101,6 +103,7 @@ class Flags {
     AddDrain();
     AddForget();
     AddVerify();
+    AddLint();
     AddLogin();
     AddConfig();
   }
@@ -301,6 +304,32 @@ class Flags {
                           "  waggle verify 12\n  waggle verify 12@1\n",
                           [this](Session& session) { return RunVerify(session, arguments_.verify_job); });
     verb->add_option("JOB", arguments_.verify_job, "12, 12@2 (second attempt) or @last")->required();
+  }
+
+  void AddLint() {
+    LintOptions& o = arguments_.lint;
+    CLI::App* lint =
+        Verb("lint", "Check a pipeline file and show the jobs it makes",
+             "  waggle lint                          .waggle.yml here or at the repository's top\n"
+             "  waggle lint --tag v1.2               what a tag would run\n"
+             "  waggle lint --explain WG101          the long form of an error\n"
+             "  waggle lint --schema                 every key, as JSON Schema for an editor\n",
+             [&o](Session& session) { return RunLint(session, o); });
+    lint->add_option("FILE", o.file, "Pipeline file (default: .waggle.yml)");
+    lint->add_option("--explain", o.explain, "Print what the code at the end of an error means")
+        ->type_name("CODE");
+    lint->add_flag("--schema", o.schema, "Print the JSON Schema of pipeline files");
+    lint->add_option("--event", o.event, "As a run that this event starts (default: manual)")
+        ->check(CLI::IsMember({"manual", "push", "pull_request", "tag", "cron", "deploy"}))
+        ->type_name("NAME");
+    lint->add_option("--branch", o.branch, "As a run of this branch")->type_name("NAME");
+    lint->add_option("--tag", o.tag, "As a run of this tag")->type_name("NAME");
+    InitOptions& i = arguments_.init;
+    CLI::App* init = Verb("init", "Write a .waggle.yml for what builds this project",
+                          "  waggle init                  CMake, npm, cargo, go, pytest, make\n"
+                          "  waggle init --force          over the one that is there\n",
+                          [&i](Session& session) { return RunInit(session, i); });
+    init->add_flag("--force", i.force, "Write over a .waggle.yml that is there");
   }
 
   void AddLogin() {

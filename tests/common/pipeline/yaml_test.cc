@@ -16,16 +16,16 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 std::string Error(const std::string& text) {
-  auto jobs = ParsePipeline(text, ".waggle.yml");
+  auto jobs = ParsePipeline(text, ".waggle.yml", RunFacts());
   EXPECT_EQ(jobs.status().code(), absl::StatusCode::kInvalidArgument) << text.substr(0, 200);
   return std::string(jobs.status().message());
 }
 
 std::string TestCommand(const std::string& text) {
-  auto jobs = ParsePipeline(text, ".waggle.yml");
+  auto jobs = ParsePipeline(text, ".waggle.yml", RunFacts());
   EXPECT_TRUE(jobs.ok()) << jobs.status();
-  if (!jobs.ok() || jobs->size() != 1) return "?";
-  const auto& commands = (*jobs)[0].spec.phases[static_cast<int>(Phase::kTest)];
+  if (!jobs.ok() || jobs->jobs.size() != 1) return "?";
+  const auto& commands = jobs->jobs[0].spec.phases[static_cast<int>(Phase::kTest)];
   return commands.size() == 1 ? commands[0].command : "?";
 }
 
@@ -119,7 +119,8 @@ TEST(Yaml, ColumnsAreCharacters) {
       Error("test: x\nnamé: \"ü\" #\n"),
       ".waggle.yml:2:1: unknown key `namé`\n"
       "  2 | namé: \"ü\" #\n"
-      "    | ^^^^ known: version, name, jobs, kind, environment, prepare, test, deploy, cleanup [WG101]");
+      "    | ^^^^ known: version, name, trigger, cancel_previous, concurrency, vars, defaults, jobs, kind, "
+      "environment, prepare, test, deploy, cleanup [WG101]");
   EXPECT_EQ(Error("{test: \"日本\", kinb: TEST}\n"),
             ".waggle.yml:1:14: unknown key `kinb`\n"
             "  1 | {test: \"日本\", kinb: TEST}\n"
@@ -162,6 +163,26 @@ TEST(Yaml, SizeDepthAndNodesAreBounded) {
   EXPECT_THAT(Error(Repeat("- ", limits::kPipelineBytes)), HasSubstr(":1:129: more than 64 levels"));
 }
 
+// X2, each at its full size.
+TEST(Yaml, TheCorpusOfHostileFiles) {
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_THAT(Error(std::string(50'000'000, 'x')), HasSubstr("50000000 bytes; a pipeline file has at most"));
+  for (const std::string& open : {"["s, "{a: "s, "- "s}) {
+    std::string nested = "test: ";
+    for (int i = 0; i < 10'000; ++i) nested += open;
+    EXPECT_THAT(Error(nested), HasSubstr(".waggle.yml:1:")) << open;
+  }
+  std::string bomb = "vars: {a: &a [x]}\n";
+  for (char c = 'b'; c < 'z'; ++c) bomb += std::string(1, c) + ": &" + c + " [*" + char(c - 1) + "]\n";
+  EXPECT_THAT(Error(bomb), HasSubstr("anchors are not part of pipeline files"));
+  EXPECT_THAT(Error("jobs: {a: {<<: {test: x}}}\n"), HasSubstr("merge keys are not part"));
+  EXPECT_THAT(Error("jobs: {a: {test: !!int 3}}\n"), HasSubstr("tags are not part"));
+  EXPECT_THAT(Error("jobs: {a: {test: x, test: y}}\n"), HasSubstr("key `test` appears twice"));
+  EXPECT_THAT(Error("jobs:\n\ta: {test: x}\n"), HasSubstr("a tab cannot indent YAML"));
+  EXPECT_EQ(TestCommand("\xef\xbb\xbftest: .NaN\n"), ".NaN");
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
+}
+
 TEST(Yaml, HostileInputIsRefusedQuickly) {
   const std::size_t most = limits::kPipelineBytes;
   const auto start = std::chrono::steady_clock::now();
@@ -170,7 +191,7 @@ TEST(Yaml, HostileInputIsRefusedQuickly) {
         "*",     "&",     "!",    "%",    "\"",     "'",   "|",  ">",   "[\n", "a\n", "- [\n", "---\n",
         "...\n", "- |\n", "%a\n", "&a ",  "\n ",    "\\",  "`",  "@",   "]",   "}"}) {
     Error(Repeat(piece, most));
-    (void)ParsePipeline("test: " + Repeat(piece, most / 8), "f").status();
+    (void)ParsePipeline("test: " + Repeat(piece, most / 8), "f", RunFacts()).status();
   }
   Error("a: &a [x,x,x]\nb: &b [*a,*a,*a]\nc: &c [*b,*b,*b]\nd: &d [*c,*c,*c]\ntest: *d\n");
   std::string keys;
@@ -200,14 +221,14 @@ TEST(Yaml, EveryPrefixOfAFileIsReadOrRefused) {
       "         x\n"
       "        name: >-\n          y\n      - \"z\\u00e4\"\n    timeout: 1h30m\n";
   for (std::size_t i = 0; i <= text.size(); ++i) {
-    auto jobs = ParsePipeline(text.substr(0, i), "f");
+    auto jobs = ParsePipeline(text.substr(0, i), "f", RunFacts());
     if (!jobs.ok()) {
       EXPECT_THAT(std::string(jobs.status().message()), testing::StartsWith("f:"));
     }
     for (char c : {'\t', ':', '[', '"', '&', '\0', '\xff', '-', '\n'}) {
       std::string damaged = text;
       if (i < text.size()) damaged[i] = c;
-      (void)ParsePipeline(damaged, "f").status();
+      (void)ParsePipeline(damaged, "f", RunFacts()).status();
     }
   }
 }

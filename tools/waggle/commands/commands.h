@@ -105,6 +105,19 @@ int RunLogout(Session& session, const std::string& address);
 int RunConfigShow(Session& session, const config::Settings& settings, bool origin);
 int RunConfigKeys(Session& session);
 
+struct LintOptions {
+  std::string file;                // "" = .waggle.yml of this directory or its repository
+  std::string explain;             // a code
+  bool schema = false;             // print the JSON Schema instead
+  std::string event, branch, tag;  // what `trigger`, `when` and ${…} are to see
+};
+int RunLint(Session& session, const LintOptions& options);
+
+struct InitOptions {
+  bool force = false;  // over a file that is there
+};
+int RunInit(Session& session, const InitOptions& options);
+
 int RunVerify(Session& session, const std::string& job);
 
 }  // namespace waggle::cli
