@@ -26,8 +26,8 @@ struct PipelineJob {
   std::string name;                // "unit", or "build-test/gcc-12-amd64" for a cell of a matrix; unique
   JobSpec spec;                    // repo, ref, trigger and user_id are the run's; the rest is set
   std::vector<std::size_t> after;  // indexes into Pipeline::jobs, rising; never in a circle
-  RunsAfter runs_after = RunsAfter::kPassed;  // of all of `after`
-  bool allow_failure = false;                 // a failure is shown and does not fail the run
+  RunsAfter runs_after = RunsAfter::kPassed;
+  bool allow_failure = false;  // a failure is shown and does not fail the run
   Retry retry;
   bool cancel_previous = false;  // a newer run of the branch cancels this job
   std::string skipped;           // why `when` does not want it in this run; "" = it is wanted

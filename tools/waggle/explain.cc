@@ -37,8 +37,8 @@ constexpr Explanation kExplanations[] = {
     {"WG106", "the order of the jobs",
      "`after` names jobs of the same file; with a matrix it means all their cells. A job cannot come after "
      "itself,\n"
-     "neither directly nor through others. `when: {status: failed}` or `always` is about the jobs of "
-     "`after`."},
+     "neither directly nor through others. It waits until they have passed; with `when: {status: failed}`\n"
+     "until all have ended and one failed, with `status: always` until all have ended."},
     {"WG107", "a matrix",
      "Axes are variable names with lists of different values: `matrix: {cc: [gcc, clang]}` makes two jobs, "
      "which\n"
