@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/limits.h"
@@ -77,6 +78,7 @@ Env MakeEnvironment(const pipeline::JobSpec& spec, const Facts& facts, const Hos
       {"PATH", kJobPath},
   };
   AddSource(spec, &env);
+  for (const auto& [axis, value] : spec.matrix) env["MATRIX_" + absl::AsciiStrToUpper(axis)] = value;
   for (const auto& [name, value] : host.env) env[name] = value;
   for (const auto& [name, value] : spec.env) env[name] = value;
   env[std::string(process::kAttemptVariable)] = AttemptKey(host.identity, facts.epoch);
@@ -141,6 +143,7 @@ shim::Step MakeStep(const pipeline::Command& command) {
   step.env = command.env;
   step.env.erase(std::string(process::kAttemptVariable));
   step.silent = command.silent;
+  step.rules = {command.allow_failure, command.wall, command.silence, command.shell};
   return step;
 }
 

@@ -15,7 +15,7 @@
 namespace waggle::plugins {
 namespace {
 
-constexpr yaml::Dialect kPluginFile{"plugin", "WG700", "WG701", "WG702", "WG703", "WG704", ""};
+constexpr yaml::Dialect kPluginFile{"plugin", "WG710", "WG711", "WG712", "WG713", "WG714", ""};
 constexpr std::size_t kSettings = 64;
 constexpr std::size_t kNeeds = 64;
 constexpr std::size_t kDescriptionBytes = 1024;

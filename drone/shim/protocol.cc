@@ -61,6 +61,13 @@ void Put(ByteWriter& w, const Plugins& plugins) {
   w.String(plugins.fault);
 }
 
+void Put(ByteWriter& w, const StepRules& rules) {
+  w.U8(rules.allow_failure ? 1 : 0);
+  w.I64(rules.wall.count());
+  w.I64(rules.silence.count());
+  w.String(rules.shell);
+}
+
 void Put(ByteWriter& w, const Start& start) {
   w.U64(start.job.value());
   w.U64(start.epoch.value());
@@ -87,6 +94,9 @@ void Put(ByteWriter& w, const Start& start) {
   w.U64(start.spool_segment);
   w.U8(start.truncates ? 1 : 0);
   Put(w, start.plugins);
+  for (const std::vector<Step>& steps : start.phases) {
+    for (const Step& step : steps) Put(w, step.rules);
+  }
 }
 
 void Put(ByteWriter& w, const Status& status) {
@@ -150,6 +160,23 @@ bool Get(ByteReader& r, Plugins* plugins) {
   return plugins->limit.count() >= 0;
 }
 
+bool Get(ByteReader& r, StepRules* rules) {
+  rules->allow_failure = r.U8() != 0;
+  rules->wall = std::chrono::nanoseconds(r.I64());
+  rules->silence = std::chrono::nanoseconds(r.I64());
+  rules->shell = r.String();
+  return rules->wall.count() >= 0 && rules->silence.count() >= 0;
+}
+
+bool GetRules(ByteReader& r, Start* start) {
+  for (std::vector<Step>& steps : start->phases) {
+    for (Step& step : steps) {
+      if (!Get(r, &step.rules)) return false;
+    }
+  }
+  return true;
+}
+
 bool Get(ByteReader& r, Start* start) {
   start->job = JobId(r.U64());
   start->epoch = Epoch(r.U64());
@@ -175,7 +202,9 @@ bool Get(ByteReader& r, Start* start) {
   start->spool_budget = r.U64();
   start->spool_segment = r.U64();
   start->truncates = r.U8() != 0;
-  if (!r.done() && !Get(r, &start->plugins)) return false;  // a daemon of the release before has none
+  // What a daemon of a release before has not follows in parts, in the order in which they came.
+  if (!r.done() && !Get(r, &start->plugins)) return false;
+  if (!r.done() && !GetRules(r, start)) return false;
   return start->epoch && type >= static_cast<std::uint8_t>(JobType::kTest) &&
          type <= static_cast<std::uint8_t>(JobType::kTestAndDeploy);
 }

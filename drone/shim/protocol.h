@@ -29,11 +29,19 @@ inline constexpr std::uint8_t kVersion = 1;
 inline constexpr std::size_t kMaxFrame = 1024 * 1024;
 inline constexpr int kListenFd = 3;
 
+// How a step may take and end.
+struct StepRules {
+  bool allow_failure = false;                  // a code other than 0 is only told
+  std::chrono::nanoseconds wall{}, silence{};  // 0 = only what the attempt's limits say
+  std::string shell;                           // of its script: "bash", "sh"; "" = bash where there is one
+};
+
 struct Step {
   std::string name, command, screen, cwd;
   std::vector<std::string> args;
   std::map<std::string, std::string> env;
   bool silent = false;
+  StepRules rules;     // at the end of the frame
   std::string plugin;  // who asked for it; never in a frame: the shim learns it from the plugin
 };
 

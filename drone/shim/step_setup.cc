@@ -120,7 +120,8 @@ absl::StatusOr<StepSetup> PrepareStep(const Start& start, const Step& step, Phas
     setup.spec.argv.insert(setup.spec.argv.end(), step.args.begin(), step.args.end());
   } else {
     RETURN_IF_ERROR(WriteScript(script_path, step.command));
-    if (process::FindProgram("bash", path)) {
+    const std::string& shell = step.rules.shell;
+    if (shell == "bash" || (shell.empty() && process::FindProgram("bash", path))) {
       setup.spec.argv = {"bash", "-euo", "pipefail", script_path};
     } else {
       setup.spec.argv = {"sh", "-eu", script_path};

@@ -223,6 +223,7 @@ void Supervisor::RunStep(Phase phase, std::size_t index) {
   const Step& step = start_->phases[static_cast<int>(phase)][index];
   command_number_ = next_command_++;
   silent_ = step.silent;
+  rules_ = step.rules;
   withheld_bytes_ = 0;
   const Time began = now_ = BootClock::now();
   Add(Kind::kCommandStart, command_number_,
@@ -250,7 +251,17 @@ void Supervisor::RunStep(Phase phase, std::size_t index) {
   command_.reset();
   command_number_ = kNoCommand;
   silent_ = false;
-  sequence_->StepDone(end.exit_code);
+  rules_ = {};
+  const bool allowed = step.rules.allow_failure && end.exit_code != 0;
+  if (allowed) TellAllowed(phase, index, end.exit_code);
+  sequence_->StepDone(allowed ? 0 : end.exit_code);
+}
+
+void Supervisor::TellAllowed(Phase phase, std::size_t index, std::int32_t code) {
+  journal::Warning warning;
+  warning.title = absl::StrCat(StepLabel(phase, index), " failed with exit ", code);
+  warning.description = "Its failure is allowed; the job goes on.";
+  Add(Kind::kWarning, kNoCommand, Encode(warning));
 }
 
 std::int32_t Supervisor::RunPrepared(StepSetup setup, const Step& step, journal::CommandEnd* end) {

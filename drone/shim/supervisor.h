@@ -64,6 +64,8 @@ class Supervisor {
   void RunCheckout();
   void AwaitGrant();
   void RunStep(Phase phase, std::size_t index);
+  std::string StepLabel(Phase phase, std::size_t index) const;  // "test/unit"
+  void TellAllowed(Phase phase, std::size_t index, std::int32_t code);
   absl::StatusOr<StepSetup> PrepareWithSpace(const Step& step, Phase phase);
   std::int32_t RunPrepared(StepSetup setup, const Step& step, journal::CommandEnd* end);
 
@@ -88,6 +90,7 @@ class Supervisor {
   void PumpUntil(const std::function<bool()>& condition, std::optional<Time> deadline = std::nullopt);
   void ArmTimer();
   Time NextDeadline() const;
+  Duration SilenceLimit() const;  // of the running command
   void CheckDeadlines();
   void CheckQuietPipes();
   void OnExit(pid_t pid, int wait_status, const rusage& usage);
@@ -147,6 +150,7 @@ class Supervisor {
   Pace pace_;
   std::uint32_t command_number_ = journal::kNoCommand;
   bool silent_ = false;
+  StepRules rules_;  // of the running step
   std::uint64_t withheld_bytes_ = 0;
   bool in_reserve_ = false;                  // the spool goes on in the reserve
   std::uint64_t dropped_bytes_[2] = {0, 0};  // of each stream, not yet declared

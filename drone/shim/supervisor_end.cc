@@ -51,6 +51,14 @@ void Supervisor::EndLeftovers() {
   tree_.RemoveCgroup();
 }
 
+std::string Supervisor::StepLabel(Phase phase, std::size_t index) const {
+  const Step& step = start_->phases[static_cast<int>(phase)][index];
+  const std::string display = DisplayOf(step);
+  return absl::StrCat(
+      std::string(Name(phase)), "/",
+      step.name.empty() ? display.substr(0, std::min(display.find('\n'), kStepNameBytes)) : step.name);
+}
+
 journal::Final Supervisor::MakeFinal() {
   journal::Final final;
   final.last = spool_->next();
@@ -61,12 +69,8 @@ journal::Final Supervisor::MakeFinal() {
   final.reason = sequence_->reason();
   final.detail = sequence_->detail();
   if (const auto& failed = sequence_->failed()) {
-    const Step& step = start_->phases[static_cast<int>(failed->phase)][failed->step];
-    std::string display = DisplayOf(step);
-    std::string name =
-        step.name.empty() ? display.substr(0, std::min(display.find('\n'), kStepNameBytes)) : step.name;
     final.failed_code = failed->code;
-    final.failed_step = absl::StrCat(std::string(Name(failed->phase)), "/", name);
+    final.failed_step = StepLabel(failed->phase, failed->step);
   }
   final.processes_left = tree_.left();
   final.processes_killed = tree_.killed();

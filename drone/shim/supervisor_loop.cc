@@ -128,6 +128,10 @@ bool Supervisor::CanStop() const {
   return spool_ && !in_cleanup_ && !sequence_->halted();
 }
 
+Duration Supervisor::SilenceLimit() const {
+  return rules_.silence.count() > 0 ? rules_.silence : start_->silence;
+}
+
 Time Supervisor::NextDeadline() const {
   Time next = kNever;
   auto consider = [&](std::optional<Time> t) {
@@ -140,7 +144,8 @@ Time Supervisor::NextDeadline() const {
   if (command_ && !retry_flush_) consider(command_->quiet_deadline());
   if (CanStop()) {
     consider(started_ + start_->wall);
-    if (command_) consider(command_->last_output() + start_->silence);
+    if (command_) consider(command_->last_output() + SilenceLimit());
+    if (command_ && rules_.wall.count() > 0) consider(command_->started() + rules_.wall);
   }
   if (in_cleanup_ && !cleanup_ended_) consider(cleanup_started_ + start_->cleanup);
   return next;
@@ -167,9 +172,14 @@ void Supervisor::CheckDeadlines() {
               absl::StrCat("the job ran longer than its limit of ", Spoken(start_->wall), " and was ended"));
     } else if (command_ && retry_flush_) {
       command_->TouchOutput(now_);  // it cannot write: that is not its silence
-    } else if (command_ && now_ >= command_->last_output() + start_->silence) {
-      StopFor(Reason::kSilence, absl::StrCat("no output for ", Spoken(start_->silence),
-                                             ", the job's silence limit; it was ended"));
+    } else if (command_ && now_ >= command_->last_output() + SilenceLimit()) {
+      StopFor(Reason::kSilence,
+              absl::StrCat("no output for ", Spoken(SilenceLimit()), ", the ",
+                           rules_.silence.count() > 0 ? "step" : "job", "'s silence limit; it was ended"));
+    }
+    if (command_ && rules_.wall.count() > 0 && now_ >= command_->started() + rules_.wall) {
+      StopFor(Reason::kTimeout,
+              absl::StrCat("the step ran longer than its limit of ", Spoken(rules_.wall), " and was ended"));
     }
   }
   if (in_cleanup_ && !cleanup_ended_ && now_ >= cleanup_started_ + start_->cleanup) {

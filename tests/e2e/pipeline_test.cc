@@ -1,6 +1,8 @@
 // What a repository's .waggle.yml and its refs may be, and what is said when they are not.
 #include <gmock/gmock.h>
 
+#include <map>
+
 #include "tests/support/hive_fixture.h"
 
 namespace waggle::test {
@@ -114,16 +116,68 @@ jobs:
 
 TEST_F(Pipeline, WhatTheQueenCannotDoYetIsRefused) {
   for (const auto& [lines, key] : std::initializer_list<std::pair<std::string, std::string>>{
-           {"  b: {test: x, after: a}\n", "after"},
-           {"  b: {test: x, when: {event: tag}}\n", "when"},
-           {"  b: {test: x, retry: 1}\n", "retry"},
-           {"  b: {test: x, allow_failure: true}\n", "allow_failure"},
-           {"  b: {test: x, cancel_previous: true}\n", "cancel_previous"},
-           {"concurrency: g\n", "concurrency"},
-           {"trigger: {schedule: {n: 1 1 1 1 1}}\n", "trigger.schedule"}}) {
-    ExpectRefused(Submit("jobs:\n  a: {test: x}\n" + lines),
-                  ".waggle.yml: `" + key + "` is not in this version of Waggle");
+           {"  b: {test: x, cancel_previous: true}\n", ".waggle.yml: `cancel_previous` of one job"},
+           {"concurrency: g\n", ".waggle.yml: `concurrency`"},
+           {"trigger: {schedule: {n: 1 1 1 1 1}}\n", ".waggle.yml: `trigger.schedule`"},
+           {"  b: {test: x, environment: {secrets: [TOKEN]}}\n", "`secrets`"},
+           {"  b: {test: x, prepare: {checkout: {submodules: true}}}\n", "`submodules`"}}) {
+    ExpectRefused(Submit("jobs:\n  a: {test: x}\n" + lines), key + " is not in this version of Waggle");
   }
+}
+
+// One file with most of what a run is made of.
+TEST_F(Pipeline, AWholeGraphOfJobs) {
+  const Outcome outcome = Submit(R"(version: 1
+name: shop
+vars: {COLOUR: blue}
+jobs:
+  build:
+    matrix:
+      cc: [gcc, clang]
+      mode: [fast, safe]
+      exclude: [{cc: clang, mode: fast}]
+    test: echo "$MATRIX_CC $MATRIX_MODE $COLOUR"
+  flaky:
+    after: build
+    retry: 1
+    test: echo attempt $WAGGLE_ATTEMPT; test $WAGGLE_ATTEMPT -gt 1
+  lint:
+    allow_failure: true
+    test: exit 7
+  style:
+    test:
+      - {name: soft, run: exit 3, allow_failure: true}
+      - {name: plain, run: 'echo "$0" | grep -c step', shell: sh}
+  pack: {after: [flaky, lint], test: echo packed}
+  mend: {after: [build], when: {status: failed}, test: echo mended}
+  tag: {when: {event: tag}, test: echo tagged}
+)");
+  EXPECT_EQ(outcome.code, 0) << outcome;
+  const Json run = Json::parse(Waggle({"show", "r1", "-o", "json"}).out);
+  EXPECT_EQ(run["state"], "passed");
+  EXPECT_EQ(run["name"], "shop");
+  std::map<std::string, Json> jobs;
+  for (const Json& job : run["jobs"]) jobs[job["name"]] = job;
+  EXPECT_EQ(jobs.size(), 9u);
+  EXPECT_EQ(Raw(jobs["build/clang-safe"]["id"]), "clang safe blue\n");
+  EXPECT_EQ(jobs["flaky"]["flaky"], true);
+  EXPECT_EQ(jobs["flaky"]["attempt"], 2);
+  EXPECT_EQ(jobs["lint"]["state"], "failed");
+  EXPECT_EQ(jobs["style"]["state"], "passed");
+  EXPECT_EQ(Raw(jobs["style"]["id"]), "1\n");
+  EXPECT_EQ(jobs["pack"]["state"], "passed");
+  EXPECT_EQ(jobs["mend"]["state"], "skipped");
+  EXPECT_THAT(std::string(jobs["tag"]["detail"]), HasSubstr("when"));
+  EXPECT_THAT(outcome.err, HasSubstr("warning: test/soft failed with exit 3"));
+}
+
+TEST_F(Pipeline, AStepHasLimitsOfItsOwn) {
+  const Outcome slow = Submit("test: [{run: sleep 100, timeout: 1s}]\n");
+  EXPECT_EQ(slow.code, 121) << slow;
+  EXPECT_THAT(slow.err, HasSubstr("the step ran longer than its limit of 1 s"));
+  const Outcome quiet = Submit("test: [{run: sleep 100, silence: 1s}]\n");
+  EXPECT_EQ(quiet.code, 121) << quiet;
+  EXPECT_THAT(quiet.err, HasSubstr("no output for 1 s, the step's silence limit"));
 }
 
 TEST_F(Pipeline, StepsSeeTheCheckoutAndTheJobsVariables) {

@@ -90,6 +90,23 @@ constexpr Explanation kExplanations[] = {
      "YAML would silently keep only one of the two. Merge them."},
     {"WG603", "a duration without a unit in a configuration file", "Write 90s, 10m, 2h or 1h30m."},
     {"WG604", "a tab indents a line of a configuration file", "YAML indents by spaces alone."},
+    {"WG701", "a secret that could not be masked",
+     "What is shorter than 6 characters, or one character again and again, stands everywhere in ordinary "
+     "output:\n"
+     "masking it would wreck every log. Use a longer value that nobody prints by chance."},
+    {"WG702", "the name of a secret is wrong",
+     "Secrets reach a job as variables, so they are named like them: letters, digits and _, no digit first."},
+    {"WG703", "a secret is too large, or no text",
+     "A secret is UTF-8 text without NUL, all secrets of a job together at most 64 KiB. Keep large files "
+     "elsewhere\n"
+     "and make their key the secret; set bytes as base64 that the job decodes."},
+    {"WG710", "a plugin.yaml is wrong",
+     "The message names the place and what may stand there; plugins/README.md shows a whole one."},
+    {"WG711", "an unknown key in a plugin.yaml", "As in a pipeline file, a misspelt key is an error."},
+    {"WG712", "a key appears twice in a plugin.yaml",
+     "YAML would silently keep only one of the two. Merge them."},
+    {"WG713", "a duration without a unit in a plugin.yaml", "Write 90s, 10m, 2h or 1h30m."},
+    {"WG714", "a tab indents a line of a plugin.yaml", "YAML indents by spaces alone."},
 };
 
 }  // namespace

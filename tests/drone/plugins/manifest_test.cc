@@ -60,19 +60,19 @@ TEST(Manifest, Errors) {
   EXPECT_EQ(With("pahses: [test]\n"),
             "p/plugin.yaml:4:1: unknown key `pahses`\n"
             "  4 | pahses: [test]\n"
-            "    | ^^^^^^ did you mean `phases`? [WG701]");
+            "    | ^^^^^^ did you mean `phases`? [WG711]");
   EXPECT_EQ(Error("name: demo\nversion: 1\nphases: [tset]\n"),
             "p/plugin.yaml:3:10: `tset` is no phase\n"
             "  3 | phases: [tset]\n"
-            "    |          ^^^^ did you mean `test`? [WG700]");
+            "    |          ^^^^ did you mean `test`? [WG710]");
   EXPECT_EQ(Error("name: demo\nphases: [test]\n"),
-            "p/plugin.yaml:1:1: `version` is missing\n  a plugin.yaml has name, version and phases [WG700]");
+            "p/plugin.yaml:1:1: `version` is missing\n  a plugin.yaml has name, version and phases [WG710]");
   EXPECT_THAT(Error("name: De mo\nversion: 1\nphases: [test]\n"), HasSubstr("`De mo` is no name"));
   EXPECT_THAT(Error("name: demo\nversion: v1\nphases: [test]\n"), HasSubstr("`v1` is no version"));
   EXPECT_THAT(Error("name: demo\nversion: 1\nphases: []\n"), HasSubstr("at least one phase"));
   EXPECT_THAT(Error("name: demo\nversion: 1\nphases: [test, test]\n"), HasSubstr("stands here twice"));
   EXPECT_THAT(Error("- name\n"), HasSubstr("the file must be a mapping"));
-  EXPECT_THAT(Error("name: a\nname: b\n"), HasSubstr("[WG702]"));
+  EXPECT_THAT(Error("name: a\nname: b\n"), HasSubstr("[WG712]"));
   EXPECT_THAT(With("needs: cmake\n"), HasSubstr("`needs` must be a list"));
   EXPECT_THAT(With("config:\n  a: {type: strnig}\n"), HasSubstr("did you mean `string`?"));
   EXPECT_THAT(With("config:\n  a: {}\n"), HasSubstr("`a` has no type"));
@@ -84,7 +84,7 @@ TEST(Manifest, Errors) {
   EXPECT_EQ(With("config:\n  a: {type: integer, default: many}\n"),
             "p/plugin.yaml:5:31: the default must be a whole number, not `many`\n"
             "  5 |   a: {type: integer, default: many}\n"
-            "    |                               ^^^^ the type is integer [WG700]");
+            "    |                               ^^^^ the type is integer [WG710]");
   EXPECT_THAT(With("config:\n  a: {type: enum, values: [x, y], default: z}\n"),
               HasSubstr("the default must be one of x, y, not `z`"));
   EXPECT_THAT(With("config:\n  a: {type: string, required: true, default: x}\n"),

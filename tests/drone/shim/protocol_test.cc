@@ -20,6 +20,7 @@ Start FullStart() {
   start.checkout = {{"waggle-git", "checkout"}, "user:secret", "fetch x at y"};
   Step step{.name = "n", .command = "c", .screen = "s", .cwd = "d", .args = {"", "b"}, .env = {{"X", "Y"}}};
   step.silent = true;
+  step.rules = {true, std::chrono::seconds(7), std::chrono::milliseconds(8), "sh"};
   start.phases[2] = {step, Step{.command = "two"}};
   start.phases[4] = {Step{.command = "end"}};
   start.wall = std::chrono::seconds(1);
@@ -83,6 +84,10 @@ void ExpectSame(const Start& a, const Start& b) {
       EXPECT_EQ(x.args, y.args);
       EXPECT_EQ(x.env, y.env);
       EXPECT_EQ(x.silent, y.silent);
+      EXPECT_EQ(x.rules.allow_failure, y.rules.allow_failure);
+      EXPECT_EQ(x.rules.wall, y.rules.wall);
+      EXPECT_EQ(x.rules.silence, y.rules.silence);
+      EXPECT_EQ(x.rules.shell, y.rules.shell);
     }
   }
 }
@@ -129,25 +134,42 @@ TEST(Protocol, EveryFrameComesBackAlsoByteByByte) {
   EXPECT_TRUE(cancel.now);
 }
 
-// Of a Start as a daemon of the release before sends it: it ends where the plugins begin.
+// Of a Start as daemons of releases before sent it: it ends where a later part begins.
+std::size_t BytesWithoutRules(const Start& start) {
+  std::size_t rules = 0;
+  for (const auto& steps : start.phases) {
+    for (const Step& step : steps) rules += 1 + 8 + 8 + 4 + step.rules.shell.size();
+  }
+  return EncodeFrame(start).size() - 4 - rules;
+}
 std::size_t BytesWithoutPlugins(Start start) {
   start.plugins = Plugins();
   const std::size_t none = 4 + 8 + 4 + 4;  // count, limit, two empty texts
-  return EncodeFrame(start).size() - 4 - none;
+  return BytesWithoutRules(start) - none;
 }
 
-TEST(Protocol, AStartWithoutPluginsIsUnderstood) {
-  Start start = FullStart();
+std::optional<Start> CutTo(const Start& start, std::size_t bytes) {
   std::string frame = EncodeFrame(start);
-  const std::uint32_t size = static_cast<std::uint32_t>(BytesWithoutPlugins(start));
+  const std::uint32_t size = static_cast<std::uint32_t>(bytes);
   frame.resize(4 + size);
   std::memcpy(frame.data(), &size, 4);
   FrameReader reader;
   reader.Feed(frame);
   auto got = reader.Next();
-  ASSERT_TRUE(got.has_value());
+  return got ? std::optional(std::get<Start>(*got)) : std::nullopt;
+}
+
+TEST(Protocol, AStartOfAnEarlierReleaseIsUnderstood) {
+  Start start = FullStart();
+  const auto without_rules = CutTo(start, BytesWithoutRules(start));
+  const auto without_plugins = CutTo(start, BytesWithoutPlugins(start));
+  ASSERT_TRUE(without_rules && without_plugins);
+  for (auto& steps : start.phases) {
+    for (Step& step : steps) step.rules = {};
+  }
+  ExpectSame(*without_rules, start);
   start.plugins = Plugins();
-  ExpectSame(std::get<Start>(*got), start);
+  ExpectSame(*without_plugins, start);
 }
 
 // A body cut anywhere, with a size that says so, must be refused: never read past the end, never half taken.
@@ -155,8 +177,10 @@ TEST(Protocol, TruncatedBodiesFail) {
   for (const Frame& frame : AllFrames()) {
     std::string whole = EncodeFrame(frame);
     for (std::size_t size = 0; size + 4 < whole.size(); ++size) {
-      if (std::holds_alternative<Start>(frame) && size == BytesWithoutPlugins(std::get<Start>(frame)))
-        continue;
+      const Start* start = std::get_if<Start>(&frame);
+      const bool whole_parts =
+          start != nullptr && (size == BytesWithoutPlugins(*start) || size == BytesWithoutRules(*start));
+      if (whole_parts) continue;
       std::uint32_t said = static_cast<std::uint32_t>(size);
       std::string cut = whole.substr(0, 4 + size);
       std::memcpy(cut.data(), &said, 4);
