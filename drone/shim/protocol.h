@@ -12,6 +12,7 @@
 
 #include "common/base/ids.h"
 #include "common/base/vocabulary.h"
+#include "drone/sandbox/plan.h"
 
 // What the drone daemon and a shim say to each other over DIR/shim.sock: frames of
 //   u32 size of the rest | u8 version (1) | u8 type | fields in common/base/bytes.h encoding.
@@ -63,6 +64,7 @@ struct Start {
   std::string attempts;
   std::uint64_t spool_budget = 0, spool_segment = 0;
   bool truncates = false;
+  sandbox::Plan sandbox;  // one string in the frame: what is added to it stays inside
 };
 
 enum class AttemptState : std::uint8_t {
@@ -117,6 +119,8 @@ inline constexpr std::string_view kSpoolPrefix = "spool";
 // Allocated space for the last records of an attempt on a full disk; becomes a segment of the spool when
 // needed.
 inline constexpr std::string_view kReserveName = "reserve";
+// Where the checkout of an isolated job is made, before it becomes the job's.
+inline constexpr std::string_view kCheckout = "/checkout/src";
 inline constexpr std::string_view kShimLog = "shim.log";  // the shim's own stderr
 
 }  // namespace waggle::shim

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <memory>
 
@@ -31,8 +32,9 @@ absl::StatusOr<std::string> RealPath(const std::string& path) {
   return absl::InvalidArgumentError(absl::StrCat("working directory cannot be used: ", status.message()));
 }
 
-absl::Status WriteScript(const std::string& path, const std::string& script) {
-  ASSIGN_OR_RETURN(UniqueFd fd, Open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600));
+absl::Status WriteScript(const std::string& path, const std::string& script, std::optional<uid_t> reader) {
+  ASSIGN_OR_RETURN(UniqueFd fd, Open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600));
+  if (reader && ::fchown(fd.get(), *reader, *reader) != 0) return ErrnoStatus("give away", path);
   RETURN_IF_ERROR(WriteAll(fd.get(), script));
   return script.ends_with('\n') ? absl::OkStatus() : WriteAll(fd.get(), std::string_view("\n"));
 }
@@ -54,12 +56,18 @@ void Resolve(const std::string& path, const std::string& directory, StepSetup* s
       absl::StrCat(name, ": command not found; install it on the drone or check PATH (", path, ")");
 }
 
-bool EnterDirectory(const std::string& base, const std::string& relative, StepSetup* setup) {
+// With `itself` the child goes there on its own, as its user and by its view of the host: what is open here
+// would be a way out of it.
+bool EnterDirectory(const std::string& base, const std::string& relative, bool itself, StepSetup* setup) {
   absl::StatusOr<UniqueFd> directory = OpenInside(base, relative);
   if (!directory.ok()) {
     setup->code = kCannotRun;
     setup->error = std::string(directory.status().message());
     return false;
+  }
+  if (itself) {
+    setup->spec.path = relative.starts_with('/') ? relative : absl::StrCat(base, "/", relative);
+    return true;
   }
   setup->directory = *std::move(directory);
   setup->spec.directory = setup->directory.get();
@@ -103,10 +111,10 @@ process::Environment EnvironmentOf(const Start& start, const Step& step, Phase p
 }
 
 absl::StatusOr<StepSetup> PrepareStep(const Start& start, const Step& step, Phase phase,
-                                      const std::string& script_path) {
+                                      const std::string& script_path, std::optional<uid_t> reader) {
   StepSetup setup;
   const std::string& base = phase == Phase::kEnvironment ? start.base_directory : start.job_directory;
-  if (!EnterDirectory(base, step.cwd, &setup)) return setup;
+  if (!EnterDirectory(base, step.cwd, start.sandbox.isolated(), &setup)) return setup;
   process::Environment env = EnvironmentOf(start, step, phase);
   setup.spec.env = process::EnvironmentStrings(env);
   const std::string path = PathOf(env);
@@ -115,7 +123,7 @@ absl::StatusOr<StepSetup> PrepareStep(const Start& start, const Step& step, Phas
     setup.spec.argv.push_back(step.command);
     setup.spec.argv.insert(setup.spec.argv.end(), step.args.begin(), step.args.end());
   } else {
-    RETURN_IF_ERROR(WriteScript(script_path, step.command));
+    RETURN_IF_ERROR(WriteScript(script_path, step.command, reader));
     if (process::FindProgram("bash", path)) {
       setup.spec.argv = {"bash", "-euo", "pipefail", script_path};
     } else {
@@ -129,10 +137,16 @@ absl::StatusOr<StepSetup> PrepareStep(const Start& start, const Step& step, Phas
 
 StepSetup PrepareCheckout(const Start& start) {
   StepSetup setup;
-  if (!EnterDirectory(start.base_directory, "", &setup)) return setup;
+  if (!EnterDirectory(start.base_directory, "", false, &setup)) return setup;
+  process::Environment env = {{"PATH", std::string(process::kDefaultPath)},
+                              {"HOME", "/nonexistent"},
+                              {"LANG", "C.UTF-8"},
+                              {"TZ", "UTC"}};
+  auto mark = start.env.find(std::string(process::kAttemptVariable));
+  if (mark != start.env.end()) env[mark->first] = mark->second;
   setup.spec.argv = start.checkout.argv;
-  setup.spec.env = process::EnvironmentStrings(start.env);
-  Resolve(PathOf(start.env), start.base_directory, &setup);
+  setup.spec.env = process::EnvironmentStrings(env);
+  Resolve(PathOf(env), "/", &setup);
   return setup;
 }
 

@@ -55,11 +55,9 @@ class Supervisor {
   // supervisor.cc: what an attempt does.
   void ApplyDefaults();
   bool Open();
-  void MakeDirectories();
   void Perform(const Sequence::Action& action);
   void BeginPhase(Phase phase);
   void EndPhase(const Sequence::Action& action);
-  void RunCheckout();
   void AwaitGrant();
   void RunStep(Phase phase, std::size_t index);
   absl::StatusOr<StepSetup> PrepareWithSpace(const Step& step, Phase phase);
@@ -67,6 +65,14 @@ class Supervisor {
   void Finish();
   journal::Final MakeFinal();
   void EndLeftovers();
+
+  // supervisor_places.cc: where it lives.
+  bool MakeSandbox();  // false: the attempt is over
+  void MakeDirectories();
+  absl::Status MakeJobDirectory();
+  void RunCheckout();
+  absl::Status TakeCheckout();  // what was checked out becomes the job's
+  absl::StatusOr<Command> StartCommand(LaunchSpec spec);
 
   // supervisor_loop.cc: how it waits.
   bool MakeLoop();
@@ -104,6 +110,7 @@ class Supervisor {
 
   const std::string directory_;
   Connection connection_;
+  std::unique_ptr<sandbox::Sandbox> sandbox_;  // of the tree
   ProcessTree tree_;
 
   // The loop.

@@ -32,6 +32,8 @@ Start FullStart() {
   start.spool_budget = 1ULL << 33;
   start.spool_segment = 65536;
   start.truncates = true;
+  start.sandbox = {Isolation::kBubblewrap, false,     70000, 70511, "/usr/bin/bwrap", {"/opt/a"},
+                   {"/c", "/d"},           {"/data"}, "why"};
   return start;
 }
 
@@ -57,6 +59,15 @@ void ExpectSame(const Start& a, const Start& b) {
   EXPECT_EQ(a.spool_budget, b.spool_budget);
   EXPECT_EQ(a.spool_segment, b.spool_segment);
   EXPECT_EQ(a.truncates, b.truncates);
+  EXPECT_EQ(a.sandbox.mode, b.sandbox.mode);
+  EXPECT_EQ(a.sandbox.network, b.sandbox.network);
+  EXPECT_EQ(a.sandbox.first_user, b.sandbox.first_user);
+  EXPECT_EQ(a.sandbox.last_user, b.sandbox.last_user);
+  EXPECT_EQ(a.sandbox.program, b.sandbox.program);
+  EXPECT_EQ(a.sandbox.read_only, b.sandbox.read_only);
+  EXPECT_EQ(a.sandbox.writable, b.sandbox.writable);
+  EXPECT_EQ(a.sandbox.hidden, b.sandbox.hidden);
+  EXPECT_EQ(a.sandbox.warning, b.sandbox.warning);
   for (int p = 0; p < kPhaseCount; ++p) {
     ASSERT_EQ(a.phases[p].size(), b.phases[p].size());
     for (std::size_t i = 0; i < a.phases[p].size(); ++i) {
