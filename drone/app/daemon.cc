@@ -85,10 +85,7 @@ void Daemon::BlockSignals() {
 }
 
 Daemon::Daemon(Options options)
-    : options_(std::move(options)),
-      layout_(options_.data),
-      pause_file_(options_.data),
-      core_(options_.info) {}
+    : options_(std::move(options)), layout_(options_.data), pause_file_(options_.data) {}
 
 Daemon::~Daemon() {
   health_.reset();
@@ -135,6 +132,18 @@ absl::Status Daemon::FindQueen() {
   return absl::OkStatus();
 }
 
+// Jobs shall see neither our data nor the queen's, wherever they are.
+absl::Status Daemon::FindIsolation(const std::string& shim, attempt::Isolations* isolation) {
+  std::vector<std::string> hidden = {options_.data};
+  if (absl::string_view socket = options_.target; absl::ConsumePrefix(&socket, "unix:"))
+    hidden.emplace_back(socket.substr(0, std::max<std::size_t>(socket.rfind('/'), 1)));
+  ASSIGN_OR_RETURN(*isolation,
+                   attempt::Isolations::Detect(options_.isolation, shim, layout_, std::move(hidden)));
+  for (auto& [name, value] : isolation->Labels()) options_.info.labels[name] = value;
+  spdlog::info("isolation: {}", isolation->Summary());
+  return absl::OkStatus();
+}
+
 absl::Status Daemon::Open() {
   RETURN_IF_ERROR(FindQueen());
   RETURN_IF_ERROR(MakeDirectories(options_.data));
@@ -154,6 +163,8 @@ absl::Status Daemon::Open() {
   if (absl::Status git = CheckHelper(config.host.helper, "waggle-git"); !git.ok()) {
     spdlog::warn("jobs with a repository will fail here: {}", std::string(git.message()));
   }
+  RETURN_IF_ERROR(FindIsolation(config.shim, &config.host.isolation));
+  core_.emplace(options_.info);
   RETURN_IF_ERROR(process::BecomeSubreaper());
   ASSIGN_OR_RETURN(attempt::HighestEpoch highest, attempt::HighestEpoch::Open(layout_));
   ASSIGN_OR_RETURN(poller_, attempt::Poller::Create());
@@ -216,7 +227,7 @@ int Daemon::Run() {
 }
 
 void Daemon::OnDown() {
-  if (core_.view().draining) return;
+  if (core_->view().draining) return;
   spdlog::warn("the health document {} says down", options_.health);
   Emit(event::Drain{});
 }
@@ -242,7 +253,7 @@ absl::StatusOr<LocalStatus> Daemon::OnRequest(const LocalRequest& request) {
       done = Resume();
       break;
     case LocalRequest::What::kDrain:
-      if (!core_.view().draining) Emit(event::Drain{});  // a second one would stop
+      if (!core_->view().draining) Emit(event::Drain{});  // a second one would stop
       break;
     case LocalRequest::What::kStop:
       Emit(event::Stop{});
@@ -254,7 +265,7 @@ absl::StatusOr<LocalStatus> Daemon::OnRequest(const LocalRequest& request) {
   RETURN_IF_ERROR(done);
   Settle();
   return LocalStatus{options_.name, options_.version, options_.host,
-                     options_.data, options_.target,  core_.view()};
+                     options_.data, options_.target,  core_->view()};
 }
 
 absl::Status Daemon::Pause(const LocalRequest& request) {
@@ -274,7 +285,7 @@ absl::Status Daemon::Pause(const LocalRequest& request) {
 }
 
 absl::Status Daemon::Resume() {
-  if (core_.view().stopping) {
+  if (core_->view().stopping) {
     return absl::FailedPreconditionError(
         "the drone is stopping: what ran is handed back\nnext: start it again with `drone serve`");
   }
@@ -287,7 +298,7 @@ void Daemon::Settle() {
   while (!events_.empty() && !exit_code_) {
     Event event = std::move(events_.front());
     events_.pop_front();
-    Effects effects = core_.Step(BootClock::now(), event);
+    Effects effects = core_->Step(BootClock::now(), event);
     core_wake_ = effects.wake;
     // What an effect answers belongs directly behind its step: nothing may come between a question and its
     // answer.

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/config/settings.h"
+#include "drone/attempt/isolation.h"
 #include "drone/core/messages.h"
 
 namespace waggle::drone {
@@ -22,6 +23,7 @@ struct Options {
   std::string start_hook, exit_hook;  // commands of sh; "" = none
   std::string health;                 // URL or path of the health document; "" = none
   std::uint64_t spool_budget = 0;     // bytes; 0 = by the disk
+  attempt::IsolationRules isolation;
 };
 
 // REQUIRES: all settings that must be given are. InvalidArgument: the host's name is no name for a drone.

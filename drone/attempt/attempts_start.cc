@@ -77,6 +77,7 @@ absl::Status Attempts::TryStart(const drone::Assign& assign, Entry* entry) {
     return absl::FailedPreconditionError(absl::StrCat("the job has a repository, but ", config_.host.helper,
                                                       " is missing: install it beside the drone"));
   }
+  ASSIGN_OR_RETURN(const sandbox::Plan plan, config_.host.isolation.For(spec.isolation, spec.network));
   const bool durable = !spec.phases[static_cast<int>(Phase::kDeploy)].empty();
   ASSIGN_OR_RETURN(Spare spare, janitor_->spares()->Take());
   entry->directory = std::move(spare.path);
@@ -85,7 +86,7 @@ absl::Status Attempts::TryStart(const drone::Assign& assign, Entry* entry) {
   failpoint::Pass("drone.work.taken");
   RETURN_IF_ERROR(NameDirectory(entry, durable));
   failpoint::Pass("drone.attempt.named");
-  shim::Start start = MakeStart(spec, facts, config_.host, entry->directory);
+  shim::Start start = MakeStart(spec, facts, config_.host, plan, entry->directory);
   start.attempts = config_.layout.Attempts();
   start.spool_budget = SpoolBudgetOf(config_.host.spool_budget, start.attempts, config_.host.slots);
   start.spool_segment = shim::SpoolSegment(start.spool_budget, config_.host.slots);

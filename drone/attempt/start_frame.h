@@ -5,6 +5,7 @@
 
 #include "common/pipeline/job_spec.h"
 #include "drone/attempt/facts.h"
+#include "drone/attempt/isolation.h"
 #include "drone/shim/protocol.h"
 
 namespace waggle::attempt {
@@ -20,6 +21,7 @@ struct Host {
   std::map<std::string, std::string> env;  // what the owner of the host adds for every job
   std::uint64_t spool_budget = 0;          // bytes; 0 = limits::kSpoolBudget or a tenth of the disk
   std::uint32_t slots = 1;
+  Isolations isolation;  // what jobs are kept in here
 };
 
 // The value of WAGGLE_ATTEMPT_KEY: marks every process of one attempt of one drone.
@@ -33,6 +35,6 @@ std::string ArchName();
 // The job's variables win over the owner's, the owner's over ours; only WAGGLE_ATTEMPT_KEY cannot be set by a
 // job.
 shim::Start MakeStart(const pipeline::JobSpec& spec, const Facts& facts, const Host& host,
-                      const std::string& attempt_directory);
+                      const sandbox::Plan& plan, const std::string& attempt_directory);
 
 }  // namespace waggle::attempt
