@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/isolation_label.h"
 
 namespace waggle::queen {
 namespace {
@@ -15,8 +16,10 @@ std::string Lacks(const DroneFacts& drone, const Requirement& requirement) {
   if (requirement.local_only && !drone.local) return "a connection over the queen's own socket";
   for (const auto& [label, value] : requirement.needs) {
     auto found = drone.labels.find(label);
-    if (found == drone.labels.end() || found->second != value)
-      return absl::StrCat("label ", label, "=", value);
+    if (found != drone.labels.end() && found->second == value) continue;
+    if (label.starts_with(kIsolationLabel))
+      return absl::StrCat("isolation ", label.substr(kIsolationLabel.size()));
+    return absl::StrCat("label ", label, "=", value);
   }
   for (const std::string& plugin : requirement.plugins) {
     if (!drone.plugins.contains(plugin)) return absl::StrCat("plugin ", plugin);
