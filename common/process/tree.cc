@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@ extern "C" {
 #include <sys/pidfd.h>  // glibc 2.36 forgot the C linkage
 }
 
+#include <algorithm>
 #include <charconv>
 #include <memory>
 #include <optional>
@@ -104,6 +106,21 @@ absl::Status BecomeSubreaper() {
   return absl::OkStatus();
 }
 
+void HideFromOthers() {
+  struct rlimit limit;
+  if (::getrlimit(RLIMIT_CORE, &limit) == 0) {
+    limit.rlim_cur = 0;
+    ::setrlimit(RLIMIT_CORE, &limit);
+  }
+  if (::geteuid() == 0) ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+std::vector<pid_t> Children(pid_t parent) {
+  std::vector<pid_t> out;
+  AppendChildren(parent, &out);
+  return out;
+}
+
 std::vector<pid_t> Descendants(pid_t root) {
   std::vector<pid_t> out;
   AppendChildren(root, &out);
@@ -111,9 +128,10 @@ std::vector<pid_t> Descendants(pid_t root) {
   return out;
 }
 
-void SignalTree(pid_t root, int signal) {
+void SignalTree(pid_t root, int signal, const std::vector<pid_t>& spared) {
   const pid_t own_group = ::getpgid(root);
   std::set<pid_t> groups;
+  for (pid_t pid : spared) groups.insert(::getpgid(pid));
   for (pid_t pid : Descendants(root)) {
     const pid_t group = ::getpgid(pid);
     if (group < 0) continue;
@@ -125,10 +143,10 @@ void SignalTree(pid_t root, int signal) {
   }
 }
 
-std::size_t KillSweep(pid_t root, std::set<pid_t>* killed) {
+std::size_t KillSweep(pid_t root, std::set<pid_t>* killed, const std::vector<pid_t>& spared) {
   std::size_t live = 0;
   for (pid_t pid : Descendants(root)) {
-    if (IsZombie(pid)) continue;
+    if (std::find(spared.begin(), spared.end(), pid) != spared.end() || IsZombie(pid)) continue;
     if (::kill(pid, SIGKILL) != 0) continue;
     ++live;
     killed->insert(pid);

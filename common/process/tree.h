@@ -18,16 +18,26 @@ namespace waggle::process {
 // Every descendant that loses its parent from now on becomes a child of the calling process.
 absl::Status BecomeSubreaper();
 
+// No core dump of this process or, unless they want one, of what it starts: it holds secrets. As root also
+// not to be looked into by processes of the user that it may become; without root that would keep off the
+// daemon itself, which finds its shims by what stands in /proc.
+void HideFromOthers();
+
+// The direct children of a process, zombies included.
+std::vector<pid_t> Children(pid_t parent);
+
 // All descendants of `root` (without it), zombies included. A snapshot: a tree that forks may have more.
 std::vector<pid_t> Descendants(pid_t root);
 
 // Sends `signal` once to every process under `root`: to each process group as a whole, so that a group that
-// is forking gets it everywhere, and one by one to processes that share the group of `root`.
-void SignalTree(pid_t root, int signal);
+// is forking gets it everywhere, and one by one to processes that share the group of `root`. The groups of
+// the `spared` get nothing.
+void SignalTree(pid_t root, int signal, const std::vector<pid_t>& spared = {});
 
 // One sweep of SIGKILL over everything under `root`. Returns how many live processes it found; adds them to
-// `*killed`. A tree that forks needs several sweeps: repeat until the root has no child left.
-std::size_t KillSweep(pid_t root, std::set<pid_t>* killed);
+// `*killed`. A tree that forks needs several sweeps: repeat until the root has no child left. The `spared` go
+// on, what is below them does not.
+std::size_t KillSweep(pid_t root, std::set<pid_t>* killed, const std::vector<pid_t>& spared = {});
 
 struct TreeKilled {
   std::size_t killed = 0;  // processes that got SIGKILL

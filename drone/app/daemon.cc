@@ -88,8 +88,7 @@ Daemon::Daemon(Options options, plugins::Catalog plugins)
     : options_(std::move(options)),
       layout_(options_.data),
       plugins_(std::move(plugins)),
-      pause_file_(options_.data),
-      core_(options_.info) {}
+      pause_file_(options_.data) {}
 
 Daemon::~Daemon() {
   health_.reset();
@@ -138,6 +137,18 @@ absl::Status Daemon::FindQueen() {
   return absl::OkStatus();
 }
 
+// Jobs shall see neither our data nor the queen's, wherever they are.
+absl::Status Daemon::FindIsolation(const std::string& shim, attempt::Isolations* isolation) {
+  std::vector<std::string> hidden = {options_.data};
+  if (absl::string_view socket = options_.target; absl::ConsumePrefix(&socket, "unix:"))
+    hidden.emplace_back(socket.substr(0, std::max<std::size_t>(socket.rfind('/'), 1)));
+  ASSIGN_OR_RETURN(*isolation,
+                   attempt::Isolations::Detect(options_.isolation, shim, layout_, std::move(hidden)));
+  for (auto& [name, value] : isolation->Labels()) options_.info.labels[name] = value;
+  spdlog::info("isolation: {}", isolation->Summary());
+  return absl::OkStatus();
+}
+
 absl::Status Daemon::Open() {
   RETURN_IF_ERROR(FindQueen());
   RETURN_IF_ERROR(MakeDirectories(options_.data));
@@ -162,6 +173,8 @@ absl::Status Daemon::Open() {
   if (absl::Status git = CheckHelper(config.host.helper, "waggle-git"); !git.ok()) {
     spdlog::warn("jobs with a repository will fail here: {}", std::string(git.message()));
   }
+  RETURN_IF_ERROR(FindIsolation(config.shim, &config.host.isolation));
+  core_.emplace(options_.info);
   RETURN_IF_ERROR(process::BecomeSubreaper());
   ASSIGN_OR_RETURN(attempt::HighestEpoch highest, attempt::HighestEpoch::Open(layout_));
   ASSIGN_OR_RETURN(poller_, attempt::Poller::Create());
@@ -224,7 +237,7 @@ int Daemon::Run() {
 }
 
 void Daemon::OnDown() {
-  if (core_.view().draining) return;
+  if (core_->view().draining) return;
   spdlog::warn("the health document {} says down", options_.health);
   Emit(event::Drain{});
 }
@@ -250,7 +263,7 @@ absl::StatusOr<LocalStatus> Daemon::OnRequest(const LocalRequest& request) {
       done = Resume();
       break;
     case LocalRequest::What::kDrain:
-      if (!core_.view().draining) Emit(event::Drain{});  // a second one would stop
+      if (!core_->view().draining) Emit(event::Drain{});  // a second one would stop
       break;
     case LocalRequest::What::kStop:
       Emit(event::Stop{});
@@ -262,7 +275,7 @@ absl::StatusOr<LocalStatus> Daemon::OnRequest(const LocalRequest& request) {
   RETURN_IF_ERROR(done);
   Settle();
   return LocalStatus{options_.name, options_.version, options_.host,
-                     options_.data, options_.target,  core_.view()};
+                     options_.data, options_.target,  core_->view()};
 }
 
 absl::Status Daemon::Pause(const LocalRequest& request) {
@@ -282,7 +295,7 @@ absl::Status Daemon::Pause(const LocalRequest& request) {
 }
 
 absl::Status Daemon::Resume() {
-  if (core_.view().stopping) {
+  if (core_->view().stopping) {
     return absl::FailedPreconditionError(
         "the drone is stopping: what ran is handed back\nnext: start it again with `drone serve`");
   }
@@ -295,7 +308,7 @@ void Daemon::Settle() {
   while (!events_.empty() && !exit_code_) {
     Event event = std::move(events_.front());
     events_.pop_front();
-    Effects effects = core_.Step(BootClock::now(), event);
+    Effects effects = core_->Step(BootClock::now(), event);
     core_wake_ = effects.wake;
     // What an effect answers belongs directly behind its step: nothing may come between a question and its
     // answer.

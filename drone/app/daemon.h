@@ -41,6 +41,7 @@ class Daemon {
   Daemon(Options options, plugins::Catalog plugins);
   absl::Status Open();
   absl::Status FindQueen();
+  absl::Status FindIsolation(const std::string& shim, attempt::Isolations* isolation);
   absl::Status Lock();
   void OnSignals();
   void Emit(Event event);
@@ -78,7 +79,7 @@ class Daemon {
   std::unique_ptr<attempt::Attempts> attempts_;
   std::unique_ptr<Credentials> credentials_;  // of the link
   std::unique_ptr<Link> link_;
-  DroneCore core_;
+  std::optional<DroneCore> core_;  // from Open() on
   std::unique_ptr<ControlServer> control_;
   std::unique_ptr<HealthWatch> health_;  // nullptr: nobody set one
   std::mt19937_64 random_{std::random_device{}()};

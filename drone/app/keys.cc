@@ -10,6 +10,7 @@
 #include "common/config/address.h"
 #include "common/config/logging.h"
 #include "common/rpc/http_get.h"
+#include "drone/attempt/isolation.h"
 
 namespace waggle::drone {
 namespace {
@@ -57,7 +58,25 @@ std::optional<Fault> CheckHealth(std::string_view place) {
   return Fault{"is no place of a document", "write http://HOST:PORT/PATH or an absolute path"};
 }
 
-constexpr std::size_t kDetectedLabels = 3;          // os, arch and host
+std::optional<Fault> CheckModes(std::string_view text) {
+  if (attempt::ParseModes(text)) return std::nullopt;
+  return Fault{"names no kinds of isolation",
+               "write none, user, bubblewrap, or several with commas between them"};
+}
+
+std::optional<Fault> CheckPaths(std::string_view text) {
+  if (attempt::ParsePaths(text)) return std::nullopt;
+  return Fault{"is no list of paths", "write absolute paths without `..`, with commas between them"};
+}
+
+std::optional<Fault> CheckUsers(std::string_view text) {
+  if (attempt::ParseUsers(text)) return std::nullopt;
+  return Fault{"is no range of user numbers", "write FIRST-LAST, above 1000, such as 70000-70511"};
+}
+
+constexpr std::string_view kIsolations[] = {"auto", "none", "user", "bubblewrap"};
+
+constexpr std::size_t kDetectedLabels = 6;          // os, arch, host and the kinds of isolation
 constexpr std::int64_t kSpoolBudgetMost = 1 << 24;  // MiB
 constexpr std::size_t kVariables = 256;             // of one drone, for every job
 
@@ -90,7 +109,7 @@ const config::Key kKeys[] = {
      .rule = config::Entries{CheckLabel, limits::kLabels - kDetectedLabels},
      .placeholder = "NAME=VALUE",
      .help = "What jobs may ask for",
-     .unset = "the detected os, arch and host",
+     .unset = "the detected os, arch, host and isolation.MODE",
      .flags = "--label"},
     {.name = "env",
      .rule = config::Entries{CheckVariable, kVariables},
@@ -127,6 +146,31 @@ const config::Key kKeys[] = {
      .fallback = "10s",
      .placeholder = "TIME",
      .help = "How long a plugin may take to say what it wants in one phase"},
+    {.name = "isolation.default",
+     .rule = config::Choice{kIsolations},
+     .fallback = "auto",
+     .placeholder = "MODE",
+     .help = "What keeps a job that asks for none apart; auto: the strongest that works here"},
+    {.name = "isolation.allow",
+     .rule = config::Text{CheckModes},
+     .fallback = "none,user,bubblewrap",
+     .placeholder = "MODES",
+     .help = "What jobs may ask for; others are never offered to this drone"},
+    {.name = "isolation.read_only",
+     .rule = config::Text{CheckPaths},
+     .placeholder = "PATHS",
+     .help = "What jobs in bubblewrap see of the host besides the system",
+     .unset = "none"},
+    {.name = "isolation.writable",
+     .rule = config::Text{CheckPaths},
+     .placeholder = "PATHS",
+     .help = "The same, to be written to: a cache for all jobs",
+     .unset = "none"},
+    {.name = "isolation.users",
+     .rule = config::Text{CheckUsers},
+     .fallback = "70000-70511",
+     .placeholder = "FIRST-LAST",
+     .help = "Users for jobs, one each, when the drone is root; nobody else may use them"},
     {.name = "log.level",
      .rule = config::Choice{config::kLogLevels},
      .fallback = "info",

@@ -1,6 +1,7 @@
 #include "common/base/vocabulary.h"
 #include "common/config/command_line.h"
 #include "common/config/logging.h"
+#include "common/process/tree.h"
 #include "common/rpc/channel.h"
 #include "drone/app/control_verbs.h"
 #include "drone/app/daemon.h"
@@ -32,6 +33,7 @@ int Serve(const waggle::config::Settings& settings) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  waggle::process::HideFromOthers();
   waggle::drone::Daemon::BlockSignals();
   const waggle::config::DaemonWords words{
       "The worker of Waggle: runs jobs on this host.", "Connect to a queen and run what she assigns",

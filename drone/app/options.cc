@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <tuple>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -97,6 +98,12 @@ absl::StatusOr<Options> Resolve(const config::Settings& settings, std::string_vi
   }
   options.plugin_directories = PluginDirectories(settings, options.data);
   options.plugin_limit = settings.GetDuration("plugins.limit");
+  attempt::IsolationRules& isolation = options.isolation;
+  isolation.fallback = *ParseIsolation(settings.Get("isolation.default"));
+  isolation.allow = *attempt::ParseModes(settings.Get("isolation.allow"));
+  isolation.read_only = *attempt::ParsePaths(settings.Get("isolation.read_only"));
+  isolation.writable = *attempt::ParsePaths(settings.Get("isolation.writable"));
+  std::tie(isolation.first_user, isolation.last_user) = *attempt::ParseUsers(settings.Get("isolation.users"));
   return options;
 }
 

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/config/settings.h"
+#include "drone/attempt/isolation.h"
 #include "drone/core/messages.h"
 #include "drone/plugins/catalog.h"
 
@@ -27,6 +28,7 @@ struct Options {
   std::uint64_t spool_budget = 0;               // bytes; 0 = by the disk
   std::vector<std::string> plugin_directories;  // in the order in which they are searched
   std::chrono::nanoseconds plugin_limit{};      // of one run of a plugin
+  attempt::IsolationRules isolation;
 };
 
 // REQUIRES: all settings that must be given are. InvalidArgument: the host's name is no name for a drone.

@@ -44,6 +44,10 @@ absl::Status WriteFacts(const std::string& path, const Facts& facts, bool durabl
   return durable ? SyncData(file.get(), path) : absl::OkStatus();
 }
 
+std::string ParentOf(const std::string& path) {
+  return path.substr(0, path.rfind('/'));
+}
+
 }  // namespace
 
 void Attempts::Start(const drone::Assign& assign) {
@@ -86,6 +90,7 @@ absl::Status Attempts::TryStart(const drone::Assign& assign, Entry* entry) {
     return absl::FailedPreconditionError(absl::StrCat("the job has a repository, but ", config_.host.helper,
                                                       " is missing: install it beside the drone"));
   }
+  ASSIGN_OR_RETURN(const sandbox::Plan plan, config_.host.isolation.For(spec.isolation, spec.network));
   ASSIGN_OR_RETURN(shim::Plugins plugins, MakePlugins(spec, facts, config_.host.plugins));
   const bool durable =
       !spec.phases[static_cast<int>(Phase::kDeploy)].empty() || TakesPart(plugins, Phase::kDeploy);
@@ -96,8 +101,12 @@ absl::Status Attempts::TryStart(const drone::Assign& assign, Entry* entry) {
   failpoint::Pass("drone.work.taken");
   RETURN_IF_ERROR(NameDirectory(entry, durable));
   failpoint::Pass("drone.attempt.named");
-  shim::Start start = MakeStart(spec, facts, config_.host, entry->directory);
+  shim::Start start = MakeStart(spec, facts, config_.host, plan, entry->directory);
   start.plugins = std::move(plugins);
+  // Where they are is hidden from jobs, or may be: the job sees them, and what they share beside them.
+  for (const shim::PluginUse& use : start.plugins.uses) {
+    start.sandbox.read_only.push_back(ParentOf(ParentOf(use.program)));
+  }
   start.plugins.limit = config_.host.plugin_limit;
   start.attempts = config_.layout.Attempts();
   start.spool_budget = SpoolBudgetOf(config_.host.spool_budget, start.attempts, config_.host.slots);

@@ -3,6 +3,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,6 +23,33 @@ struct CloseDir {
   void operator()(DIR* dir) const { ::closedir(dir); }
 };
 
+// Gives us the rights to a directory, and to nothing that a racer put in its place: what was opened is what
+// is changed.
+void Unlock(int parent, const std::string& name) {
+  const UniqueFd path(::openat(parent, name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (path.valid()) ::chmod(absl::StrCat("/proc/self/fd/", path.get()).c_str(), 0700);
+}
+
+// Takes the flags from an open file that keep it, or what is in it, from being removed.
+bool Thaw(int file) {
+  int flags = 0;
+  if (::ioctl(file, FS_IOC_GETFLAGS, &flags) != 0) return false;
+  constexpr int kFrozen = FS_IMMUTABLE_FL | FS_APPEND_FL;
+  if ((flags & kFrozen) == 0) return false;
+  flags &= ~kFrozen;
+  return ::ioctl(file, FS_IOC_SETFLAGS, &flags) == 0;
+}
+
+// The same of an entry and of the directory that holds it; true: something changed.
+bool Thaw(int parent, const std::string& name) {
+  bool thawed = Thaw(parent);
+  struct stat info;
+  if (::fstatat(parent, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return thawed;
+  if (!S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) return thawed;
+  const UniqueFd file(::openat(parent, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  return (file.valid() && Thaw(file.get())) || thawed;
+}
+
 // Removes what is below one directory. A job may nest directories deeper than we have stack and descriptors:
 // what lies deeper than kDepth is moved up to the top directory first and removed from there in the next
 // pass.
@@ -37,6 +66,8 @@ class Remover {
 
   absl::Status RemoveAt(int parent, const std::string& name, int depth) {
     if (::unlinkat(parent, name.c_str(), 0) == 0 || errno == ENOENT) return absl::OkStatus();
+    if (errno == EPERM && Thaw(parent, name) && ::unlinkat(parent, name.c_str(), 0) == 0)
+      return absl::OkStatus();
     if (errno != EISDIR && errno != EPERM && errno != EACCES) return ErrnoStatus("remove", name);
     if (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0) return absl::OkStatus();  // an empty one
     if (depth == kDepth) {
@@ -48,7 +79,7 @@ class Remover {
     constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
     UniqueFd directory(::openat(parent, name.c_str(), kFlags));
     if (!directory.valid() && errno == EACCES) {
-      ::fchmodat(parent, name.c_str(), 0700, 0);
+      Unlock(parent, name);
       directory = UniqueFd(::openat(parent, name.c_str(), kFlags));
     }
     if (!directory.valid()) return ErrnoStatus("open directory", name);
@@ -81,6 +112,11 @@ std::vector<std::string> NamesIn(int directory) {
     if (name != "." && name != "..") names.emplace_back(name);
   }
   return names;
+}
+
+bool RemoveEntry(int directory, const std::string& name) {
+  Remover remover(directory);
+  return remover.Remove(name).ok() && !remover.TakeMoved();
 }
 
 bool EmptyDirectory(int directory, const std::function<bool()>& go_on) {

@@ -21,6 +21,9 @@ std::vector<std::string> NamesIn(int directory);
 // followed. Asks `go_on` after each entry; false: it was told to end.
 bool EmptyDirectory(int directory, const std::function<bool()>& go_on);
 
+// One entry of an open directory, in the same way. False: some of it is still there.
+bool RemoveEntry(int directory, const std::string& name);
+
 // Makes spares of DATA/used and empties DATA/trash, in a thread of its own, because a work directory may hold
 // a million files. What is left when the process ends is for the next one.
 class Janitor {

@@ -40,7 +40,9 @@ absl::StatusOr<Listener> ListenForDaemon(const std::string& directory) {
   ASSIGN_OR_RETURN(const sockaddr_un address, Address(directory, &keep));
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return ErrnoStatus("make a socket in", directory);
-  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+  // The daemon's alone: who may connect may cancel.
+  if (::fchmod(fd.get(), 0600) != 0 ||
+      ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
       ::listen(fd.get(), kBacklog) != 0) {
     return ErrnoStatus("listen in", directory);
   }

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -46,6 +48,14 @@ absl::Status Make(const std::string& path) {
   return reserved;
 }
 
+// What chattr sets, some of it without any right: it would be handed down to what the next job makes.
+bool HasFlags(int directory) {
+  constexpr int kSettable = FS_APPEND_FL | FS_IMMUTABLE_FL | FS_SYNC_FL | FS_DIRSYNC_FL | FS_NODUMP_FL |
+                            FS_NOATIME_FL | FS_COMPR_FL | FS_NOCOW_FL | FS_PROJINHERIT_FL | FS_CASEFOLD_FL;
+  int flags = 0;
+  return ::ioctl(directory, FS_IOC_GETFLAGS, &flags) == 0 && (flags & kSettable) != 0;
+}
+
 // A directory of the job: emptied, and then as if it had just been made.
 bool EmptyAsMade(int parent, const std::string& name, const std::function<bool()>& go_on) {
   UniqueFd directory(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -59,9 +69,15 @@ bool EmptyAsMade(int parent, const std::string& name, const std::function<bool()
       (!EmptyDirectory(directory.get(), go_on) || !NamesIn(directory.get()).empty())) {
     return false;
   }
+  if (::fstat(directory.get(), &info) != 0) return false;
+  // The user of the attempt is gone; the next one has another. First, as what is made in it inherits.
+  if (info.st_uid != ::geteuid() &&
+      (::fchown(directory.get(), ::geteuid(), ::getegid()) != 0 || ::fchmod(directory.get(), 0700) != 0)) {
+    return false;
+  }
   if (work && !only_src && ::mkdirat(directory.get(), "src", 0700) != 0) return false;
-  return ::fstat(directory.get(), &info) == 0 && (info.st_mode & 07777) == 0700 &&
-         info.st_uid == ::geteuid() && info.st_size < kGrown &&
+  return !HasFlags(directory.get()) && ::fstat(directory.get(), &info) == 0 &&
+         (info.st_mode & 07777) == 0700 && info.st_uid == ::geteuid() && info.st_size < kGrown &&
          ::flistxattr(directory.get(), nullptr, 0) <= 0;
 }
 
@@ -129,6 +145,8 @@ bool Spares::Keep(Spare used, const std::function<bool()>& go_on) {
     if (name == "tmp" || name == "home" || name == "work") {
       if (!EmptyAsMade(directory->get(), name, go_on)) return false;
       ++parts;
+    } else if (name == "steps" || name == "checkout") {  // of an isolated job
+      if (!RemoveEntry(directory->get(), name)) return false;
     } else if (name == shim::kReserveName && file && IsReserve(info)) {
       ++parts;
     } else if (name == shim::kSocketName && S_ISSOCK(info.st_mode) && info.st_ino == used.listener.inode) {
@@ -141,7 +159,7 @@ bool Spares::Keep(Spare used, const std::function<bool()>& go_on) {
       return false;
     }
   }
-  if (parts != kParts) return false;
+  if (parts != kParts || ::fchmod(directory->get(), 0700) != 0) return false;
   std::lock_guard lock(mutex_);
   if (kept_.size() >= kKept) return false;
   const std::string spare = NewPath();

@@ -109,8 +109,8 @@ std::string Credentials(const pipeline::Repo& repo) {
   return absl::StrCat("username ", https.username, "\npassword ", https.password, "\n");
 }
 
-shim::Checkout MakeCheckout(const pipeline::JobSpec& spec, const Host& host,
-                            const std::string& job_directory) {
+shim::Checkout MakeCheckout(const pipeline::JobSpec& spec, const Host& host, const sandbox::Plan& plan,
+                            const std::string& attempt_directory, const std::string& job_directory) {
   shim::Checkout checkout;
   if (spec.repo.url.empty()) return checkout;
   const std::string url = wire::PublicUrl(spec.repo.url);
@@ -123,7 +123,9 @@ shim::Checkout MakeCheckout(const pipeline::JobSpec& spec, const Host& host,
   option("--branch", spec.ref.branch);
   option("--id", spec.ref.id);
   option("--fetch", spec.ref.fetch);
-  option("--target", job_directory);
+  option("--target", plan.isolated() ? attempt_directory + std::string(shim::kCheckout) : job_directory);
+  // The job does not see the mirrors.
+  if (plan.isolated()) checkout.argv.push_back("--own");
   checkout.input = Credentials(spec.repo);
   if (!checkout.input.empty()) checkout.argv.push_back("--credentials");
   const std::string& at = !spec.ref.id.empty()      ? spec.ref.id
@@ -177,19 +179,21 @@ std::string ArchName() {
 }
 
 shim::Start MakeStart(const pipeline::JobSpec& spec, const Facts& facts, const Host& host,
-                      const std::string& attempt_directory) {
+                      const sandbox::Plan& plan, const std::string& attempt_directory) {
   shim::Start start;
+  start.sandbox = plan;
   start.job = facts.job;
   start.epoch = facts.epoch;
   start.attempt = facts.attempt;
   start.type = spec.type;
-  start.header = absl::StrCat("waggle: job ", facts.job.value(), " \"", spec.name, "\" attempt ",
-                              facts.attempt, " on ", host.drone, " (drone ", host.version, ", ", OsName(),
-                              " ", ArchName(), ") · isolation: none");
+  start.header =
+      absl::StrCat("waggle: job ", facts.job.value(), " \"", spec.name, "\" attempt ", facts.attempt, " on ",
+                   host.drone, " (drone ", host.version, ", ", OsName(), " ", ArchName(),
+                   ") · isolation: ", std::string(Name(plan.mode)), plan.network ? "" : ", no network");
   start.base_directory = facts.work_directory;
   start.job_directory = facts.work_directory + "/src";
   start.env = MakeEnvironment(spec, facts, host, attempt_directory, start.job_directory);
-  start.checkout = MakeCheckout(spec, host, start.job_directory);
+  start.checkout = MakeCheckout(spec, host, plan, attempt_directory, start.job_directory);
   for (int phase = 0; phase < kPhaseCount; ++phase) {
     for (const pipeline::Command& command : spec.phases[phase])
       start.phases[phase].push_back(MakeStep(command));

@@ -6,6 +6,7 @@
 
 #include "common/pipeline/job_spec.h"
 #include "drone/attempt/facts.h"
+#include "drone/attempt/isolation.h"
 #include "drone/plugins/catalog.h"
 #include "drone/shim/protocol.h"
 
@@ -24,6 +25,7 @@ struct Host {
   std::uint32_t slots = 1;
   plugins::Catalog plugins;
   std::chrono::nanoseconds plugin_limit{};  // of one run of one; 0 = the default
+  Isolations isolation;                     // what jobs are kept in here
 };
 
 // The PATH of jobs when the owner of the host sets nothing else.
@@ -40,6 +42,6 @@ std::string ArchName();
 // The job's variables win over the owner's, the owner's over ours; only WAGGLE_ATTEMPT_KEY cannot be set by a
 // job.
 shim::Start MakeStart(const pipeline::JobSpec& spec, const Facts& facts, const Host& host,
-                      const std::string& attempt_directory);
+                      const sandbox::Plan& plan, const std::string& attempt_directory);
 
 }  // namespace waggle::attempt

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include <algorithm>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "common/base/limits.h"
 #include "common/base/status_macros.h"
 #include "common/journal/record.h"
@@ -47,6 +49,10 @@ absl::StatusOr<Command> Command::Start(LaunchSpec spec, int in, bool joined, Tim
   spec.err = err_write.get();
   Launched launched = Launch(spec);
   if (launched.fork_error != 0) return absl::ErrnoToStatus(launched.fork_error, "start a process");
+  if (launched.exec_error != 0 && launched.stage == Launched::Stage::kEnter)
+    return absl::UnavailableError(
+        absl::StrCat("it does not get into its sandbox: ", ::strerror(launched.exec_error)));
+  command.no_directory_ = launched.exec_error != 0 && launched.stage == Launched::Stage::kDirectory;
   command.started_ = command.last_output_ = now;
   command.exec_error_ = launched.exec_error;
   command.pid_ = launched.pid;

@@ -30,10 +30,13 @@ class Command {
   using OnOutput = std::function<void(Stream, std::string_view)>;
 
   // Starts it; `spec` holds everything but the descriptors. With `joined` stderr and stdout are one pipe,
-  // kErr. ResourceExhausted: no process or pipe to be had. A program that cannot be executed is exec_error().
+  // kErr. ResourceExhausted: no process or pipe to be had. Unavailable: it does
+  // not get into its sandbox. A program that cannot be executed is exec_error().
   static absl::StatusOr<Command> Start(LaunchSpec spec, int in, bool joined, Time now);
 
   int exec_error() const { return exec_error_; }
+  // exec_error() is about the working directory.
+  bool no_directory() const { return no_directory_; }
   pid_t pid() const { return pid_; }
   int fd(Stream stream) const { return pipes_[static_cast<int>(stream)].get(); }
 
@@ -63,6 +66,7 @@ class Command {
   pid_t pid_ = -1;
   std::array<UniqueFd, 2> pipes_;
   int exec_error_ = 0;
+  bool no_directory_ = false;
   bool exited_ = false;
   int wait_status_ = 0;
   rusage usage_{};

@@ -22,10 +22,29 @@ std::vector<char*> Pointers(const std::vector<std::string>& strings) {
   return out;
 }
 
-// Between vfork and exec: only system calls, nothing that allocates. The memory is the parent's, which stands
-// still.
+// What the child tells the shim, in memory that both see, whether or not they share all of it.
+struct Shared {
+  volatile int error;
+  volatile Launched::Stage stage;
+  volatile pid_t pid;  // of the sister
+};
+
+Shared* SharedPage() {
+  static void* page =
+      ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  return page == MAP_FAILED ? nullptr : static_cast<Shared*>(page);
+}
+
+[[noreturn]] void Fail(Shared* shared, Launched::Stage stage) {
+  shared->error = errno;
+  shared->stage = stage;
+  ::_exit(127);
+}
+
+// Between vfork and exec: only system calls, nothing that allocates. The memory may be the parent's, which
+// stands still.
 [[noreturn]] void Child(const LaunchSpec& spec, pid_t shim, char* const* argv, char* const* env,
-                        volatile int* error) {
+                        Shared* shared) {
   struct sigaction defaults = {};
   defaults.sa_handler = SIG_DFL;
   for (int signal = 1; signal < NSIG; ++signal) ::sigaction(signal, &defaults, nullptr);
@@ -34,31 +53,52 @@ std::vector<char*> Pointers(const std::vector<std::string>& strings) {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
 
   ::setpgid(0, 0);
+  if (spec.enter != nullptr && !sandbox::Become(*spec.enter)) Fail(shared, Launched::Stage::kEnter);
+  // Behind the change of user, which clears it. A parent in another pid namespace has the number 0.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-  if (::getppid() != shim) ::_exit(127);  // the shim died before the line above took effect
-  if (::fchdir(spec.directory) == 0 && ::dup2(spec.in, 0) == 0 && ::dup2(spec.out, 1) == 1 &&
-      ::dup2(spec.err, 2) == 2) {
+  const pid_t parent = ::getppid();
+  if (parent != shim && parent != 0) ::_exit(127);  // the shim died before the line above took effect
+  const int entered = spec.directory >= 0 ? ::fchdir(spec.directory) : ::chdir(spec.path.c_str());
+  if (entered != 0) Fail(shared, Launched::Stage::kDirectory);
+  if (::dup2(spec.in, 0) == 0 && ::dup2(spec.out, 1) == 1 && ::dup2(spec.err, 2) == 2) {
     const bool channel = spec.channel >= 0 && ::dup2(spec.channel, kChannelFd) == kChannelFd;
     ::syscall(SYS_close_range, channel ? kChannelFd + 1U : 3U, ~0U, 0U);
     ::execve(spec.program.c_str(), argv, env);
   }
-  *error = errno;
-  ::_exit(127);
+  Fail(shared, Launched::Stage::kExec);
 }
 
-// Where the child leaves its exec error: in memory that both see, whether or not they share all of it.
-volatile int* SharedError() {
-  static void* page = ::mmap(nullptr, sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  return page == MAP_FAILED ? nullptr : static_cast<volatile int*>(page);
-}
-
-// Like fork, but born in `cgroup`, and the parent waits until the child has executed or exited.
-pid_t CloneInto(int cgroup) {
+// Like fork, but the parent waits until the child has executed or exited. Born in `cgroup` if there is one,
+// with `sister` as a child of our parent.
+pid_t Clone(int cgroup, bool sister) {
   clone_args args{};
-  args.flags = CLONE_VFORK | CLONE_INTO_CGROUP;
-  args.exit_signal = SIGCHLD;
-  args.cgroup = static_cast<std::uint64_t>(cgroup);
+  args.flags = CLONE_VFORK;
+  if (sister) {
+    args.flags |= CLONE_PARENT;
+  } else {
+    args.exit_signal = SIGCHLD;
+  }
+  if (cgroup >= 0) {
+    args.flags |= CLONE_INTO_CGROUP;
+    args.cgroup = static_cast<std::uint64_t>(cgroup);
+  }
   return static_cast<pid_t>(::syscall(SYS_clone3, &args, sizeof args));
+}
+
+void Await(pid_t pid) {
+  while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+// In a copy of the shim: joins, and has the command as its sister.
+[[noreturn]] void Join(const LaunchSpec& spec, pid_t shim, char* const* argv, char* const* env,
+                       Shared* shared) {
+  if (!sandbox::Join(*spec.enter)) Fail(shared, Launched::Stage::kEnter);
+  const pid_t pid = Clone(-1, /*sister=*/true);
+  if (pid == 0) Child(spec, shim, argv, env, shared);
+  shared->pid = pid;
+  if (pid < 0) Fail(shared, Launched::Stage::kEnter);
+  ::_exit(0);
 }
 
 }  // namespace
@@ -67,18 +107,28 @@ Launched Launch(const LaunchSpec& spec) {
   std::vector<char*> argv = Pointers(spec.argv);
   std::vector<char*> env = Pointers(spec.env);
   const pid_t shim = ::getpid();
-  volatile int* exec_error = SharedError();
-  if (exec_error == nullptr) return {.fork_error = ENOMEM};
-  *exec_error = 0;
-  pid_t pid = spec.cgroup < 0 ? -1 : CloneInto(spec.cgroup);
-  if (pid < 0) pid = ::vfork();
-  if (pid == 0) Child(spec, shim, argv.data(), env.data(), exec_error);
-  if (pid < 0) return {.fork_error = errno};
-  const int error = *exec_error;
-  if (error == 0) return {.pid = pid};
-  while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+  Shared* const shared = SharedPage();
+  if (shared == nullptr) return {.fork_error = ENOMEM};
+  shared->error = 0;
+  shared->stage = Launched::Stage::kExec;
+  shared->pid = -1;
+  const volatile bool joins = spec.enter != nullptr && spec.enter->holder >= 0;
+  pid_t pid = spec.cgroup < 0 ? -1 : Clone(spec.cgroup, /*sister=*/false);
+  // A join needs memory of its own: what it forbids others to look at is not the shim's.
+  if (pid < 0 && joins) pid = Clone(-1, /*sister=*/false);
+  if (pid < 0 && !joins) pid = ::vfork();
+  if (pid == 0) {
+    if (joins) Join(spec, shim, argv.data(), env.data(), shared);
+    Child(spec, shim, argv.data(), env.data(), shared);
   }
-  return {.exec_error = error};
+  if (pid < 0) return {.fork_error = errno};
+  if (joins) {
+    Await(pid);
+    pid = shared->pid;
+  }
+  if (shared->error == 0 && pid > 0) return {.pid = pid};
+  if (pid > 0) Await(pid);
+  return {.exec_error = shared->error != 0 ? shared->error : ESRCH, .stage = shared->stage};
 }
 
 }  // namespace waggle::shim

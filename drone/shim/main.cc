@@ -6,11 +6,14 @@
 #include <unistd.h>
 
 #include <string>
+#include <vector>
 
 #include "common/base/failpoint.h"
 #include "common/base/version.h"
 #include "common/process/tree.h"
+#include "drone/sandbox/bubblewrap.h"
 #include "drone/shim/host.h"
+#include "drone/shim/probe.h"
 #include "drone/shim/supervisor.h"
 
 namespace {
@@ -56,6 +59,11 @@ int main(int argc, char** argv) {
   if (argc == 2 && ::strcmp(argv[1], "--version") == 0) {
     ::printf("waggle-shim %s\n", std::string(waggle::kVersion).c_str());
     return waggle::exit_code::kOk;
+  }
+  waggle::process::HideFromOthers();
+  if (argc == 2 && ::strcmp(argv[1], "--hold") == 0) waggle::sandbox::Hold();
+  if (argc >= 2 && ::strcmp(argv[1], "--probe") == 0) {
+    return waggle::shim::RunProbe(std::vector<std::string>(argv + 2, argv + argc));
   }
   if (const absl::Status armed = waggle::failpoint::ArmFromEnvironment(); !armed.ok()) {
     ::fprintf(stderr, "waggle-shim: %s\n", armed.ToString().c_str());

@@ -130,15 +130,8 @@ void PluginRun::End() {
 
 StepSetup PreparePlugin(const Start& start, const PluginUse& use, Phase phase) {
   StepSetup setup;
-  absl::StatusOr<UniqueFd> directory =
-      OpenInside(phase == Phase::kEnvironment ? start.base_directory : start.job_directory, "");
-  if (!directory.ok()) {
-    setup.code = kCannotRun;
-    setup.error = std::string(directory.status().message());
-    return setup;
-  }
-  setup.directory = *std::move(directory);
-  setup.spec.directory = setup.directory.get();
+  const std::string& base = phase == Phase::kEnvironment ? start.base_directory : start.job_directory;
+  if (!EnterDirectory(base, "", start.sandbox.isolated(), &setup)) return setup;
   process::Environment env = EnvironmentOf(start, Step(), phase);
   for (const auto& [name, value] : use.variables) env[name] = value;
   env["WAGGLE_PLUGIN"] = use.name;

@@ -68,6 +68,21 @@ void Put(ByteWriter& w, const StepRules& rules) {
   w.String(rules.shell);
 }
 
+void Put(ByteWriter& out, const sandbox::Plan& plan) {
+  std::string text;
+  ByteWriter w(&text);
+  w.U8(static_cast<std::uint8_t>(plan.mode));
+  w.U8(plan.network ? 1 : 0);
+  w.U32(plan.first_user);
+  w.U32(plan.last_user);
+  w.String(plan.program);
+  Put(w, plan.read_only);
+  Put(w, plan.writable);
+  Put(w, plan.hidden);
+  w.String(plan.warning);
+  out.String(text);
+}
+
 void Put(ByteWriter& w, const Start& start) {
   w.U64(start.job.value());
   w.U64(start.epoch.value());
@@ -97,6 +112,7 @@ void Put(ByteWriter& w, const Start& start) {
   for (const std::vector<Step>& steps : start.phases) {
     for (const Step& step : steps) Put(w, step.rules);
   }
+  Put(w, start.sandbox);
 }
 
 void Put(ByteWriter& w, const Status& status) {
@@ -177,6 +193,23 @@ bool GetRules(ByteReader& r, Start* start) {
   return true;
 }
 
+bool Get(ByteReader& in, sandbox::Plan* plan) {
+  ByteReader r(in.String());
+  const std::uint8_t mode = r.U8();
+  plan->mode = static_cast<Isolation>(mode);
+  plan->network = r.U8() != 0;
+  plan->first_user = r.U32();
+  plan->last_user = r.U32();
+  plan->program = r.String();
+  Get(r, &plan->read_only);
+  Get(r, &plan->writable);
+  Get(r, &plan->hidden);
+  plan->warning = r.String();
+  return r.ok() && mode >= static_cast<std::uint8_t>(Isolation::kNone) &&
+         mode <= static_cast<std::uint8_t>(Isolation::kBubblewrap) && plan->first_user <= plan->last_user &&
+         (plan->first_user != 0 || plan->last_user == 0);
+}
+
 bool Get(ByteReader& r, Start* start) {
   start->job = JobId(r.U64());
   start->epoch = Epoch(r.U64());
@@ -205,6 +238,7 @@ bool Get(ByteReader& r, Start* start) {
   // What a daemon of a release before has not follows in parts, in the order in which they came.
   if (!r.done() && !Get(r, &start->plugins)) return false;
   if (!r.done() && !GetRules(r, start)) return false;
+  if (!r.done() && !Get(r, &start->sandbox)) return false;
   return start->epoch && type >= static_cast<std::uint8_t>(JobType::kTest) &&
          type <= static_cast<std::uint8_t>(JobType::kTestAndDeploy);
 }

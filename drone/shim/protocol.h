@@ -12,6 +12,7 @@
 
 #include "common/base/ids.h"
 #include "common/base/vocabulary.h"
+#include "drone/sandbox/plan.h"
 
 // What the drone daemon and a shim say to each other over DIR/shim.sock: frames of
 //   u32 size of the rest | u8 version (1) | u8 type | fields in common/base/bytes.h encoding.
@@ -90,6 +91,7 @@ struct Start {
   // What plugins asked for so far; never in a frame. Steps have it over `env`, the checkout has not.
   std::map<std::string, std::string> plugin_env;
   std::vector<std::string> plugin_path;  // directories before PATH
+  sandbox::Plan sandbox;                 // one string in the frame: what is added to it stays inside
 };
 
 enum class AttemptState : std::uint8_t {
@@ -144,6 +146,8 @@ inline constexpr std::string_view kSpoolPrefix = "spool";
 // Allocated space for the last records of an attempt on a full disk; becomes a segment of the spool when
 // needed.
 inline constexpr std::string_view kReserveName = "reserve";
+// Where the checkout of an isolated job is made, before it becomes the job's.
+inline constexpr std::string_view kCheckout = "/checkout/src";
 inline constexpr std::string_view kShimLog = "shim.log";  // the shim's own stderr
 
 }  // namespace waggle::shim

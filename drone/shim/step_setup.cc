@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <memory>
 
@@ -32,8 +33,9 @@ absl::StatusOr<std::string> RealPath(const std::string& path) {
   return absl::InvalidArgumentError(absl::StrCat("working directory cannot be used: ", status.message()));
 }
 
-absl::Status WriteScript(const std::string& path, const std::string& script) {
-  ASSIGN_OR_RETURN(UniqueFd fd, Open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600));
+absl::Status WriteScript(const std::string& path, const std::string& script, std::optional<uid_t> reader) {
+  ASSIGN_OR_RETURN(UniqueFd fd, Open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600));
+  if (reader && ::fchown(fd.get(), *reader, *reader) != 0) return ErrnoStatus("give away", path);
   RETURN_IF_ERROR(WriteAll(fd.get(), script));
   return script.ends_with('\n') ? absl::OkStatus() : WriteAll(fd.get(), std::string_view("\n"));
 }
@@ -55,19 +57,23 @@ void Resolve(const std::string& path, const std::string& directory, StepSetup* s
       absl::StrCat(name, ": command not found; install it on the drone or check PATH (", path, ")");
 }
 
-bool EnterDirectory(const std::string& base, const std::string& relative, StepSetup* setup) {
+}  // namespace
+
+bool EnterDirectory(const std::string& base, const std::string& relative, bool itself, StepSetup* setup) {
   absl::StatusOr<UniqueFd> directory = OpenInside(base, relative);
   if (!directory.ok()) {
     setup->code = kCannotRun;
     setup->error = std::string(directory.status().message());
     return false;
   }
+  if (itself) {
+    setup->spec.path = relative.starts_with('/') ? relative : absl::StrCat(base, "/", relative);
+    return true;
+  }
   setup->directory = *std::move(directory);
   setup->spec.directory = setup->directory.get();
   return true;
 }
-
-}  // namespace
 
 absl::StatusOr<UniqueFd> OpenInside(const std::string& base, const std::string& relative) {
   ASSIGN_OR_RETURN(std::string root, RealPath(base));
@@ -107,10 +113,10 @@ process::Environment EnvironmentOf(const Start& start, const Step& step, Phase p
 }
 
 absl::StatusOr<StepSetup> PrepareStep(const Start& start, const Step& step, Phase phase,
-                                      const std::string& script_path) {
+                                      const std::string& script_path, std::optional<uid_t> reader) {
   StepSetup setup;
   const std::string& base = phase == Phase::kEnvironment ? start.base_directory : start.job_directory;
-  if (!EnterDirectory(base, step.cwd, &setup)) return setup;
+  if (!EnterDirectory(base, step.cwd, start.sandbox.isolated(), &setup)) return setup;
   process::Environment env = EnvironmentOf(start, step, phase);
   setup.spec.env = process::EnvironmentStrings(env);
   const std::string path = PathOf(env);
@@ -119,7 +125,7 @@ absl::StatusOr<StepSetup> PrepareStep(const Start& start, const Step& step, Phas
     setup.spec.argv.push_back(step.command);
     setup.spec.argv.insert(setup.spec.argv.end(), step.args.begin(), step.args.end());
   } else {
-    RETURN_IF_ERROR(WriteScript(script_path, step.command));
+    RETURN_IF_ERROR(WriteScript(script_path, step.command, reader));
     const std::string& shell = step.rules.shell;
     if (shell == "bash" || (shell.empty() && process::FindProgram("bash", path))) {
       setup.spec.argv = {"bash", "-euo", "pipefail", script_path};
@@ -134,10 +140,16 @@ absl::StatusOr<StepSetup> PrepareStep(const Start& start, const Step& step, Phas
 
 StepSetup PrepareCheckout(const Start& start) {
   StepSetup setup;
-  if (!EnterDirectory(start.base_directory, "", &setup)) return setup;
+  if (!EnterDirectory(start.base_directory, "", false, &setup)) return setup;
+  process::Environment env = {{"PATH", std::string(process::kDefaultPath)},
+                              {"HOME", "/nonexistent"},
+                              {"LANG", "C.UTF-8"},
+                              {"TZ", "UTC"}};
+  auto mark = start.env.find(std::string(process::kAttemptVariable));
+  if (mark != start.env.end()) env[mark->first] = mark->second;
   setup.spec.argv = start.checkout.argv;
-  setup.spec.env = process::EnvironmentStrings(start.env);
-  Resolve(PathOf(start.env), start.base_directory, &setup);
+  setup.spec.env = process::EnvironmentStrings(env);
+  Resolve(PathOf(env), "/", &setup);
   return setup;
 }
 

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -26,11 +29,16 @@ std::string DisplayOf(const Step& step);
 // The whole environment of one step, nothing of the shim's own.
 process::Environment EnvironmentOf(const Start& start, const Step& step, Phase phase);
 
-// `script_path` is where the script of a step without arguments is written. A status means that the host
-// failed (the script could not be written), not the step.
+// `script_path` is where the script of a step without arguments is written, for `reader` alone if there is
+// one. A status means that the host failed (the script could not be written), not the step.
 absl::StatusOr<StepSetup> PrepareStep(const Start& start, const Step& step, Phase phase,
-                                      const std::string& script_path);
+                                      const std::string& script_path, std::optional<uid_t> reader = {});
+// A step of the drone's own: nothing that a job may set reaches it.
 StepSetup PrepareCheckout(const Start& start);
+
+// Where the child will work. With `itself` it goes there on its own, as its user and by its view of the host:
+// what is open here would be a way out of it. False: it cannot, and `setup` says why.
+bool EnterDirectory(const std::string& base, const std::string& relative, bool itself, StepSetup* setup);
 
 // Opens `relative` under `base`. NotFound: missing. InvalidArgument: it leaves the base.
 absl::StatusOr<UniqueFd> OpenInside(const std::string& base, const std::string& relative);

@@ -1,6 +1,7 @@
 #include "drone/shim/supervisor.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -48,7 +49,7 @@ int Supervisor::Run() {
   ApplyDefaults();
   if (!Open()) return exit_code::kStorageFailure;
   if (!start_->plugins.fault.empty()) sequence_->Stop(Reason::kBadConfig, start_->plugins.fault);
-  MakeDirectories();
+  if (MakeSandbox()) MakeDirectories();
   for (;;) {
     Sequence::Action action = sequence_->Next();
     if (action.what == Sequence::Do::kFinish) break;
@@ -97,20 +98,6 @@ bool Supervisor::Open() {
   return true;
 }
 
-// The checkout makes the job's directory itself: into an empty place.
-void Supervisor::MakeDirectories() {
-  auto make = [this](const std::string& path) {
-    absl::Status made = waggle::MakeDirectories(path);
-    if (made.ok()) return;
-    sequence_->Stop(Reason::kSpawn,
-                    absl::StrCat("the attempt's directories cannot be made: ", made.message()));
-  };
-  make(directory_ + "/tmp");
-  auto tmp = start_->env.find("TMPDIR");
-  if (tmp != start_->env.end() && !tmp->second.empty()) make(tmp->second);
-  if (start_->checkout.argv.empty()) make(start_->job_directory);
-}
-
 void Supervisor::Perform(const Sequence::Action& action) {
   switch (action.what) {
     case Sequence::Do::kBeginPhase:
@@ -134,7 +121,7 @@ void Supervisor::BeginPhase(Phase phase) {
   if (phase == Phase::kCleanup) {
     // What a cancel or limit is ending must be gone first: cleanup has the place for itself.
     PumpUntil([this] { return !tree_.ending(); });
-    waggle::MakeDirectories(start_->job_directory).IgnoreError();  // a failed checkout left none
+    MakeJobDirectory().IgnoreError();  // a failed checkout left none
     in_cleanup_ = true;
     cleanup_started_ = now_;
     status_.state = AttemptState::kCleaning;
@@ -159,42 +146,6 @@ void Supervisor::EndPhase(const Sequence::Action& action) {
   Report();
 }
 
-void Supervisor::RunCheckout() {
-  Add(Kind::kComment, kNoCommand, start_->checkout.comment);
-  Flush();
-  StepSetup setup = PrepareCheckout(*start_);
-  auto input = process::MemoryFile(start_->checkout.input);
-  std::int32_t code = setup.code;
-  std::string detail = setup.error;
-  if (!input.ok()) {
-    code = kCannotRun;
-    detail = std::string(input.status().message());
-  } else if (code == 0) {
-    command_number_ = kNoCommand;
-    setup.spec.cgroup = tree_.cgroup_fd();
-    auto command = Command::Start(setup.spec, input->get(), /*joined=*/true, now_);
-    if (!command.ok() || command->exec_error() != 0) {
-      code = kCannotRun;
-      detail = command.ok() ? ExecError(setup.spec.program, command->exec_error())
-                            : std::string(command.status().message());
-    } else {
-      command_ = *std::move(command);
-      pace_.Reset();
-      tree_.Started();
-      PumpUntil([this] { return command_->done(); });
-      code = command_->exit_code();
-      detail = last_line_.Take();
-      if (detail.empty()) detail = absl::StrCat("the checkout ended with code ", code);
-      command_.reset();
-    }
-  }
-  start_->checkout.input.clear();  // a credential is kept no longer than needed
-  sequence_->CheckoutDone(code, detail);
-  if (code != 0) return;
-  absl::Status made = waggle::MakeDirectories(start_->job_directory);
-  if (!made.ok()) sequence_->CheckoutDone(kCannotRun, std::string(made.message()));
-}
-
 void Supervisor::AwaitGrant() {
   status_.wants_grant = true;
   Report();
@@ -207,11 +158,12 @@ void Supervisor::AwaitGrant() {
 
 // A script has to be written first: that waits for space as the job's output does.
 absl::StatusOr<StepSetup> Supervisor::PrepareWithSpace(const Step& step, Phase phase) {
-  const std::string script = absl::StrCat(directory_, "/tmp/step-", command_number_, ".sh");
+  const std::string script = absl::StrCat(directory_, sandbox_->isolated() ? sandbox::kSteps : "/tmp",
+                                          "/step-", command_number_, ".sh");
   const bool decided = Decided();
   const Time patience = now_ + kSpacePatience;
   for (;;) {
-    auto setup = PrepareStep(*start_, step, phase, script);
+    auto setup = PrepareStep(*start_, step, phase, script, sandbox_->user());
     if (!absl::IsResourceExhausted(setup.status()) || (decided && now_ >= patience)) return setup;
     Flush();
     PumpUntil([&] { return Decided() != decided || cleanup_ended_; }, now_ + kRetryFlush);
@@ -268,11 +220,16 @@ std::int32_t Supervisor::RunPrepared(StepSetup setup, const Step& step, journal:
   Flush();  // the start is visible while the command runs
   end->error = setup.error;
   if (setup.code != 0) return setup.code;
-  setup.spec.cgroup = tree_.cgroup_fd();
-  auto command = Command::Start(setup.spec, null_fd_.get(), /*joined=*/false, now_);
+  const std::string directory = setup.spec.path;
+  absl::StatusOr<Command> command = StartCommand(std::move(setup.spec));
   if (!command.ok()) {
     end->error = absl::StrCat("the drone could not start the command: ", command.status().message());
     sequence_->Stop(Reason::kSpawn, end->error);
+    return kCannotRun;
+  }
+  if (command->no_directory()) {
+    end->error =
+        absl::StrCat("working directory ", directory, " cannot be used: ", ::strerror(command->exec_error()));
     return kCannotRun;
   }
   if (command->exec_error() != 0) {

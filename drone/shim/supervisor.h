@@ -57,11 +57,9 @@ class Supervisor {
   // supervisor.cc: what an attempt does.
   void ApplyDefaults();
   bool Open();
-  void MakeDirectories();
   void Perform(const Sequence::Action& action);
   void BeginPhase(Phase phase);
   void EndPhase(const Sequence::Action& action);
-  void RunCheckout();
   void AwaitGrant();
   void RunStep(Phase phase, std::size_t index);
   std::string StepLabel(Phase phase, std::size_t index) const;  // "test/unit"
@@ -83,6 +81,14 @@ class Supervisor {
   PluginFault RunPlugin(const PluginUse& use, Phase phase, std::vector<Step>* steps);
   PluginFault AwaitPlugin(Duration limit);
   void OnPluginMessage(const std::string& plugin, plugins::Message& message);
+
+  // supervisor_places.cc: where it lives.
+  bool MakeSandbox();  // false: the attempt is over
+  void MakeDirectories();
+  absl::Status MakeJobDirectory();
+  void RunCheckout();
+  absl::Status TakeCheckout();  // what was checked out becomes the job's
+  absl::StatusOr<Command> StartCommand(LaunchSpec spec);
 
   // supervisor_loop.cc: how it waits.
   bool MakeLoop();
@@ -121,6 +127,7 @@ class Supervisor {
 
   const std::string directory_;
   Connection connection_;
+  std::unique_ptr<sandbox::Sandbox> sandbox_;  // of the tree
   ProcessTree tree_;
 
   // The loop.

@@ -48,6 +48,7 @@ void Supervisor::EndLeftovers() {
   tree_.Reap(now_);
   if (!tree_.empty()) tree_.Kill(now_);
   PumpUntil([this] { return tree_.empty(); }, now_ + kReapLimit);
+  if (tree_.empty()) tree_.CloseSandbox(now_);
   tree_.RemoveCgroup();
 }
 

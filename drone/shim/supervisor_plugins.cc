@@ -48,9 +48,9 @@ Supervisor::PluginFault Supervisor::RunPlugin(const PluginUse& use, Phase phase,
                              [this, &use](plugins::Message& m) { OnPluginMessage(use.name, m); });
   if (!run.ok()) return {kCannotRun, std::string(run.status().message())};
   setup.spec.channel = run->child_fd();
-  setup.spec.cgroup = tree_.cgroup_fd();
-  auto command = Command::Start(setup.spec, null_fd_.get(), /*joined=*/false, now_);
+  auto command = StartCommand(std::move(setup.spec));
   if (!command.ok()) return {kCannotRun, std::string(command.status().message())};
+  if (command->no_directory()) return {kCannotRun, "it cannot get into the job's directory"};
   if (command->exec_error() != 0) return {kCannotRun, ExecError(use.program, command->exec_error())};
   run->Started();
   command_ = *std::move(command);

@@ -11,6 +11,7 @@
 
 #include "common/base/clock.h"
 #include "common/process/cgroup.h"
+#include "drone/sandbox/sandbox.h"
 
 namespace waggle::shim {
 
@@ -22,6 +23,9 @@ class ProcessTree {
   using OnExit = std::function<void(pid_t pid, int wait_status, const rusage& usage)>;
 
   explicit ProcessTree(OnExit on_exit) : on_exit_(std::move(on_exit)) {}
+  // Its holder is none of the job's processes: it is neither signalled nor counted. Killing the tree takes it
+  // along, and with it whatever forks faster than we look. REQUIRES: it outlives this object.
+  void SetSandbox(sandbox::Sandbox* sandbox) { sandbox_ = sandbox; }
   void SetCgroup(std::unique_ptr<process::Cgroup> cgroup) { cgroup_ = std::move(cgroup); }
 
   // Where commands are born; −1 = anywhere. Not in a cgroup that was killed once: some kernels (6.18) kill at
@@ -45,6 +49,8 @@ class ProcessTree {
 
   // Removes the cgroup; call when empty.
   void RemoveCgroup();
+  // Ends what only holds the sandbox; waits for it. Call when empty.
+  void CloseSandbox(Time now);
 
   std::uint32_t killed() const { return static_cast<std::uint32_t>(killed_.size()); }
   std::uint32_t left() const;
@@ -55,9 +61,12 @@ class ProcessTree {
   enum class Stage { kNone, kInterrupt, kTerminate, kKill };
 
   void Enter(Stage stage, Time now);
+  std::vector<pid_t> Holders() const;
+  bool OnlyHolders() const;
 
   const OnExit on_exit_;
   std::unique_ptr<process::Cgroup> cgroup_;
+  sandbox::Sandbox* sandbox_ = nullptr;
   bool cgroup_killed_ = false;
   bool empty_ = true;
   Stage stage_ = Stage::kNone;

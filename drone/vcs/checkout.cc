@@ -1,11 +1,13 @@
 #include "drone/vcs/checkout.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <filesystem>
 #include <string_view>
 #include <system_error>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/fd.h"
@@ -52,9 +54,32 @@ absl::StatusOr<std::string> PackedReferences(git_repository* mirror) {
   return text;
 }
 
+// What is in the mirror's store, which only ever grows. A pack's index comes last, as git itself takes it.
+absl::Status TakeObjects(const std::string& from, const std::string& to) {
+  std::vector<fs::path> files, indexes;
+  std::error_code error;
+  for (fs::recursive_directory_iterator at(from, error), end; !error && at != end; at.increment(error)) {
+    if (!at->is_regular_file(error)) continue;
+    const fs::path relative = at->path().lexically_relative(from);
+    if (*relative.begin() == "info" || relative.filename().string().starts_with("tmp_")) continue;
+    (relative.extension() == ".idx" ? indexes : files).push_back(relative);
+  }
+  files.insert(files.end(), indexes.begin(), indexes.end());
+  for (const fs::path& file : files) {
+    const fs::path source = fs::path(from) / file, target = fs::path(to) / file;
+    fs::create_directories(target.parent_path(), error);
+    if (::geteuid() == 0 && ::link(source.c_str(), target.c_str()) == 0) continue;
+    fs::copy_file(source, target, error);
+    if (error)
+      return absl::UnavailableError(absl::StrCat("cannot copy ", source.string(), ": ", error.message()));
+  }
+  return absl::OkStatus();
+}
+
 // An empty repository whose objects are the mirror's.
 absl::StatusOr<Git<git_repository>> PrepareRepository(const Mirror& mirror, const Source& source,
-                                                      const git_oid& commit, const std::string& directory) {
+                                                      const git_oid& commit, const std::string& directory,
+                                                      bool own_objects) {
   git_repository* raw = nullptr;
   git_repository_init_options options = GIT_REPOSITORY_INIT_OPTIONS_INIT;
   options.flags = GIT_REPOSITORY_INIT_NO_REINIT | GIT_REPOSITORY_INIT_MKDIR;
@@ -69,7 +94,9 @@ absl::StatusOr<Git<git_repository>> PrepareRepository(const Mirror& mirror, cons
     git_remote_free(remote);
   }
   std::string git = directory + "/.git/";
-  RETURN_IF_ERROR(WriteNewFile(git + "objects/info/alternates", absl::StrCat(mirror.path(), "/objects\n")));
+  const std::string objects = absl::StrCat(mirror.path(), "/objects");
+  RETURN_IF_ERROR(own_objects ? TakeObjects(objects, git + "objects")
+                              : WriteNewFile(git + "objects/info/alternates", objects + "\n"));
   ASSIGN_OR_RETURN(bool shallow, mirror.IsShallow(commit));
   if (shallow) {
     RETURN_IF_ERROR(WriteNewFile(git + "shallow", Hex(commit) + "\n"));
@@ -81,8 +108,9 @@ absl::StatusOr<Git<git_repository>> PrepareRepository(const Mirror& mirror, cons
 }
 
 absl::Status Fill(const Mirror& mirror, const Source& source, const git_oid& commit,
-                  const std::string& directory) {
-  ASSIGN_OR_RETURN(Git<git_repository> repository, PrepareRepository(mirror, source, commit, directory));
+                  const std::string& directory, bool own_objects) {
+  ASSIGN_OR_RETURN(Git<git_repository> repository,
+                   PrepareRepository(mirror, source, commit, directory, own_objects));
   ASSIGN_OR_RETURN(Git<git_tree> tree, TreeOf(repository.get(), commit));
   RETURN_IF_ERROR(CheckTreeSize(repository.get(), tree.get()));
   if (git_tree_entry_byname(tree.get(), ".gitmodules") != nullptr) {
@@ -102,7 +130,7 @@ absl::Status Fill(const Mirror& mirror, const Source& source, const git_oid& com
 }  // namespace
 
 absl::Status CheckOut(const Mirror& mirror, const Source& source, const git_oid& commit,
-                      const std::string& target) {
+                      const std::string& target, bool own_objects) {
   RETURN_IF_ERROR(CheckTarget(target));
   git_libgit2_opts(GIT_OPT_ENABLE_FSYNC_GITDIR, 0);  // a power loss ends the attempt anyway
   std::error_code error;
@@ -110,7 +138,7 @@ absl::Status CheckOut(const Mirror& mirror, const Source& source, const git_oid&
   RETURN_IF_ERROR(MakeDirectories(parent.string()));
   std::string partial = target + ".partial";
   fs::remove_all(partial, error);  // of a checkout that was killed
-  absl::Status filled = Fill(mirror, source, commit, partial);
+  absl::Status filled = Fill(mirror, source, commit, partial, own_objects);
   if (!filled.ok()) {
     fs::remove_all(partial, error);
     return filled;

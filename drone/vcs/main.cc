@@ -43,7 +43,7 @@ absl::StatusOr<std::string> Run(const Request& request) {
       return ReadFileAt(mirror.repository(), found.commit, request.path, request.max_bytes);
     case Verb::kCheckout:
       NowDoing(absl::StrCat("checkout of ", request.source.address));
-      RETURN_IF_ERROR(CheckOut(mirror, request.source, found.commit, request.target));
+      RETURN_IF_ERROR(CheckOut(mirror, request.source, found.commit, request.target, request.own_objects));
       return absl::StrCat("checked out ", Hex(found.commit), "\n");
   }
   return absl::InternalError("unknown verb");

@@ -16,7 +16,7 @@ const char* const kUsage =
     "usage: waggle-git resolve  --mirrors DIR --url URL [--branch B] [--id SHA] [--fetch REFSPEC]\n"
     "       waggle-git read     --mirrors DIR --url URL --id SHA --path FILE --max-bytes N\n"
     "       waggle-git checkout --mirrors DIR --url URL [--branch B] [--id SHA] [--fetch REFSPEC] --target "
-    "DIR\n"
+    "DIR [--own]\n"
     "with each: [--deadline SECONDS] [--credentials] (then standard input gives username, password or "
     "sshkey)\n";
 
@@ -41,6 +41,10 @@ absl::StatusOr<Values> Collect(const std::vector<std::string>& arguments) {
     const std::string& word = arguments[i];
     if (word == "--credentials") {
       values["credentials"] = "yes";
+      continue;
+    }
+    if (word == "--own") {
+      values["own"] = "yes";
       continue;
     }
     std::string name = word.rfind("--", 0) == 0 ? word.substr(2) : "";
@@ -164,6 +168,9 @@ absl::StatusOr<Request> ParseRequest(const std::vector<std::string>& arguments) 
   RETURN_IF_ERROR(SetDeadline(values["deadline"], &request));
   request.credentials = values.contains("credentials");
   if (request.verb == Verb::kRead) RETURN_IF_ERROR(SetRead(values, &request));
+  request.own_objects = values.contains("own");
+  if (request.own_objects && request.verb != Verb::kCheckout)
+    return absl::InvalidArgumentError("only checkout knows --own");
   if (request.verb == Verb::kCheckout) {
     RETURN_IF_ERROR(SetDirectory("target", values["target"], &request.target));
     if (request.target.size() < 2 || request.target.front() != '/') {

@@ -19,7 +19,7 @@ enum class Verb { kResolve, kRead, kCheckout };
 //   waggle-git resolve  --mirrors DIR --url URL [--branch B] [--id SHA] [--fetch REFSPEC]
 //   waggle-git read     --mirrors DIR --url URL --id SHA --path FILE --max-bytes N
 //   waggle-git checkout --mirrors DIR --url URL [--branch B] [--id SHA] [--fetch REFSPEC] --target
-//   ABSOLUTE_DIR
+//   ABSOLUTE_DIR [--own]
 // and with each [--deadline SECONDS] [--credentials].
 struct Request {
   Verb verb = Verb::kResolve;
@@ -30,6 +30,7 @@ struct Request {
   std::size_t max_bytes = 0;
   std::string target;
   std::chrono::seconds deadline = kDefaultDeadline;
+  bool own_objects = false;  // see CheckOut
   bool credentials = false;  // to be read from standard input
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/isolation_label.h"
 #include "common/base/plugin_name.h"
 
 namespace waggle::queen {
@@ -16,8 +17,10 @@ std::string Lacks(const DroneFacts& drone, const Requirement& requirement) {
   if (requirement.local_only && !drone.local) return "a connection over the queen's own socket";
   for (const auto& [label, value] : requirement.needs) {
     auto found = drone.labels.find(label);
-    if (found == drone.labels.end() || found->second != value)
-      return absl::StrCat("label ", label, "=", value);
+    if (found != drone.labels.end() && found->second == value) continue;
+    if (label.starts_with(kIsolationLabel))
+      return absl::StrCat("isolation ", label.substr(kIsolationLabel.size()));
+    return absl::StrCat("label ", label, "=", value);
   }
   for (const std::string& wanted : requirement.plugins) {
     const PluginName plugin = SplitPlugin(wanted);

@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "common/base/isolation_label.h"
 #include "common/base/limits.h"
 #include "common/base/plugin_name.h"
 #include "common/base/status_macros.h"
@@ -86,6 +87,11 @@ JobDraft MakeDraft(const pipeline::JobSpec& spec) {
   draft.row.type = spec.type;
   draft.row.priority = spec.priority;
   draft.row.needs = spec.needs;
+  // A drone has a label for each kind that works there.
+  const Isolation isolation = spec.network ? spec.isolation : Isolation::kBubblewrap;
+  if (isolation != Isolation::kAuto) {
+    draft.row.needs[std::string(kIsolationLabel) + std::string(Name(isolation))] = kIsolationWorks;
+  }
   for (const pipeline::Plugin& plugin : spec.plugins) {
     if (plugin.enabled()) draft.row.plugins.push_back(JoinPlugin(plugin.name, plugin.version));
   }

@@ -64,11 +64,9 @@ std::string AwaitFile(const std::string& path) {
 
 HiveFixture::HiveFixture() {
   for (const char* name : {"home", "w", "d", "log", "gate", "jobs"}) fs::create_directories(temp_ / name);
-  env_ = {{"PATH", std::getenv("PATH")},
-          {"HOME", temp_ / "home"},
-          {"LC_ALL", "C.UTF-8"},
-          {"GIT_CONFIG_NOSYSTEM", "1"},
-          {"WAGGLE_QUEEN", QueenData()}};
+  env_ = {{"PATH", std::getenv("PATH")}, {"HOME", temp_ / "home"},
+          {"LC_ALL", "C.UTF-8"},         {"GIT_CONFIG_NOSYSTEM", "1"},
+          {"WAGGLE_QUEEN", QueenData()}, {"WAGGLE_DRONE_ISOLATION_DEFAULT", "none"}};
   for (const char* name : {"ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"}) {
     if (const char* value = std::getenv(name)) env_[name] = value;
   }

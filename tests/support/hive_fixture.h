@@ -79,7 +79,9 @@ class HiveFixture : public ::testing::Test {
   void Open(const std::string& gate) { WriteText(Gate(gate), ""); }
 
   TempDir temp_;
-  std::map<std::string, std::string> env_;  // of everything that is started
+  // Of everything that is started. Drones isolate no job that does not ask for it: most tests let their jobs
+  // meet in files outside.
+  std::map<std::string, std::string> env_;
 
  private:
   std::string NextLog(const std::string& program);

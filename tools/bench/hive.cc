@@ -77,7 +77,7 @@ absl::StatusOr<Program> Hive::StartDrone(std::size_t index) const {
   const std::string name = absl::StrCat("d", index);
   return Program::Start(
       {bench_.Binary("drone"), "serve", "--queen", data(), "--data", absl::StrCat(directory_, "/", name),
-       "--name", name, "--slots", absl::StrCat(slots_)},
+       "--name", name, "--slots", absl::StrCat(slots_), "--isolation-default", "none"},
       absl::StrCat(directory_, "/", name, ".log"));
 }
 

@@ -110,10 +110,29 @@ TEST_F(OptionsTest, EveryErrorNamesItsFlagAndValue) {
 }
 
 TEST_F(OptionsTest, LabelsAreBoundedTogetherWithTheDetectedOnes) {
-  for (int i = 0; i < 61; ++i) Flag("labels", "l" + std::to_string(i) + "=x");
+  for (int i = 0; i < 58; ++i) Flag("labels", "l" + std::to_string(i) + "=x");
   ASSERT_TRUE(Read().ok()) << Read().status();
-  EXPECT_EQ(Read()->info.labels.size(), 64u);
-  EXPECT_THAT(Error("labels", "more=x"), HasSubstr("is one too many\nat most 61 are kept"));
+  EXPECT_EQ(Read()->info.labels.size(), 61u);  // and a place for each kind of isolation
+  EXPECT_THAT(Error("labels", "more=x"), HasSubstr("is one too many\nat most 58 are kept"));
+}
+
+TEST_F(OptionsTest, TheOwnerSaysWhatKeepsJobsApart) {
+  EXPECT_EQ(Read()->isolation.fallback, Isolation::kAuto);
+  EXPECT_EQ(Read()->isolation.first_user, 70000u);
+  Flag("isolation.default", "user");
+  Flag("isolation.allow", "user,bubblewrap");
+  Flag("isolation.writable", "/var/cache/ccache");
+  Flag("isolation.users", "5000-5009");
+  auto options = Read();
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->isolation.fallback, Isolation::kUser);
+  EXPECT_EQ(options->isolation.allow, (std::set{Isolation::kUser, Isolation::kBubblewrap}));
+  EXPECT_EQ(options->isolation.writable, std::vector<std::string>{"/var/cache/ccache"});
+  EXPECT_EQ(options->isolation.last_user, 5009u);
+  EXPECT_THAT(Error("isolation.allow", "docker"), StartsWith("--isolation-allow `docker` names no kinds"));
+  EXPECT_THAT(Error("isolation.read_only", "etc"),
+              StartsWith("--isolation-read-only `etc` is no list of paths"));
+  EXPECT_THAT(Error("isolation.users", "0-9"), StartsWith("--isolation-users `0-9` is no range"));
 }
 
 TEST(AutoSlots, OnePerTwoCoresAnd4GiBAtLeastOne) {

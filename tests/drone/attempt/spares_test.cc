@@ -120,6 +120,28 @@ TEST_F(SparesTest, WhatAJobChangedIsNotKept) {
   EXPECT_FALSE(spares.Keep(std::move(none), Always)) << "there is none";
 }
 
+TEST_F(SparesTest, WhatWasAnotherUsersIsOursAgain) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root has jobs of other users";
+  Spares spares(layout_);
+  Spare used = Used(spares);
+  for (const char* name : {"/home", "/tmp", "/work", "/work/src"}) {
+    ::chown((used.path + name).c_str(), 70000, 70000);
+    ::chmod((used.path + name).c_str(), 07777);
+  }
+  ::chmod(used.path.c_str(), 0711);
+  WriteText(used.path + "/steps/step-0.sh", "x");
+  ASSERT_TRUE(spares.Keep(std::move(used), Always));
+  auto next = spares.Take();
+  ASSERT_TRUE(next.ok());
+  EXPECT_FALSE(Exists(next->path + "/steps"));
+  for (const char* name : {"", "/home", "/tmp", "/work", "/work/src"}) {
+    struct stat info {};
+    ASSERT_EQ(::stat((next->path + name).c_str(), &info), 0);
+    EXPECT_EQ(info.st_uid, 0u) << name;
+    EXPECT_EQ(info.st_mode & 07777, 0700u) << name;
+  }
+}
+
 TEST_F(SparesTest, AFileWithAnotherNameElsewhereIsNotWrittenTo) {
   Spares spares(layout_);
   Spare used = Used(spares);

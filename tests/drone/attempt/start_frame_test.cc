@@ -31,11 +31,12 @@ class StartFrameTest : public testing::Test {
     facts_.work_directory = "/data/work/12-1";
     spec_.name = "unit";
   }
-  shim::Start Make() { return MakeStart(spec_, facts_, host_, "/data/attempts/7"); }
+  shim::Start Make() { return MakeStart(spec_, facts_, host_, plan_, "/data/attempts/7"); }
 
   pipeline::JobSpec spec_;
   Facts facts_;
   Host host_;
+  sandbox::Plan plan_;
 };
 
 TEST_F(StartFrameTest, NothingOfTheDaemonsEnvironmentGetsIn) {
@@ -139,6 +140,8 @@ TEST_F(StartFrameTest, LimitsHaveDefaultsAndACeiling) {
 TEST_F(StartFrameTest, TheHeaderNamesJobDroneAndIsolation) {
   EXPECT_THAT(Make().header, testing::MatchesRegex("waggle: job 12 \"unit\" attempt 1 on bee-1 "
                                                    "\\(drone 0.1.0, linux [a-z0-9_]+\\) · isolation: none"));
+  plan_ = {.mode = Isolation::kBubblewrap, .network = false};
+  EXPECT_THAT(Make().header, testing::EndsWith("isolation: bubblewrap, no network"));
 }
 
 }  // namespace

@@ -37,6 +37,8 @@ Start FullStart() {
   start.plugins.limit = std::chrono::seconds(6);
   start.plugins.job = "{}";
   start.plugins.fault = "no";
+  start.sandbox = {Isolation::kBubblewrap, false,     70000, 70511, "/usr/bin/bwrap", {"/opt/a"},
+                   {"/c", "/d"},           {"/data"}, "why"};
   return start;
 }
 
@@ -73,6 +75,15 @@ void ExpectSame(const Start& a, const Start& b) {
   EXPECT_EQ(a.plugins.limit, b.plugins.limit);
   EXPECT_EQ(a.plugins.job, b.plugins.job);
   EXPECT_EQ(a.plugins.fault, b.plugins.fault);
+  EXPECT_EQ(a.sandbox.mode, b.sandbox.mode);
+  EXPECT_EQ(a.sandbox.network, b.sandbox.network);
+  EXPECT_EQ(a.sandbox.first_user, b.sandbox.first_user);
+  EXPECT_EQ(a.sandbox.last_user, b.sandbox.last_user);
+  EXPECT_EQ(a.sandbox.program, b.sandbox.program);
+  EXPECT_EQ(a.sandbox.read_only, b.sandbox.read_only);
+  EXPECT_EQ(a.sandbox.writable, b.sandbox.writable);
+  EXPECT_EQ(a.sandbox.hidden, b.sandbox.hidden);
+  EXPECT_EQ(a.sandbox.warning, b.sandbox.warning);
   for (int p = 0; p < kPhaseCount; ++p) {
     ASSERT_EQ(a.phases[p].size(), b.phases[p].size());
     for (std::size_t i = 0; i < a.phases[p].size(); ++i) {
@@ -135,12 +146,21 @@ TEST(Protocol, EveryFrameComesBackAlsoByteByByte) {
 }
 
 // Of a Start as daemons of releases before sent it: it ends where a later part begins.
+std::size_t BytesWithoutSandbox(const Start& start) {
+  const sandbox::Plan& plan = start.sandbox;
+  std::size_t text = 1 + 1 + 4 + 4 + 4 + plan.program.size() + 4 + plan.warning.size();
+  for (const auto* paths : {&plan.read_only, &plan.writable, &plan.hidden}) {
+    text += 4;
+    for (const std::string& path : *paths) text += 4 + path.size();
+  }
+  return EncodeFrame(start).size() - 4 - (4 + text);
+}
 std::size_t BytesWithoutRules(const Start& start) {
   std::size_t rules = 0;
   for (const auto& steps : start.phases) {
     for (const Step& step : steps) rules += 1 + 8 + 8 + 4 + step.rules.shell.size();
   }
-  return EncodeFrame(start).size() - 4 - rules;
+  return BytesWithoutSandbox(start) - rules;
 }
 std::size_t BytesWithoutPlugins(Start start) {
   start.plugins = Plugins();
@@ -161,9 +181,12 @@ std::optional<Start> CutTo(const Start& start, std::size_t bytes) {
 
 TEST(Protocol, AStartOfAnEarlierReleaseIsUnderstood) {
   Start start = FullStart();
+  const auto without_sandbox = CutTo(start, BytesWithoutSandbox(start));
   const auto without_rules = CutTo(start, BytesWithoutRules(start));
   const auto without_plugins = CutTo(start, BytesWithoutPlugins(start));
-  ASSERT_TRUE(without_rules && without_plugins);
+  ASSERT_TRUE(without_sandbox && without_rules && without_plugins);
+  start.sandbox = {};
+  ExpectSame(*without_sandbox, start);
   for (auto& steps : start.phases) {
     for (Step& step : steps) step.rules = {};
   }
@@ -179,7 +202,8 @@ TEST(Protocol, TruncatedBodiesFail) {
     for (std::size_t size = 0; size + 4 < whole.size(); ++size) {
       const Start* start = std::get_if<Start>(&frame);
       const bool whole_parts =
-          start != nullptr && (size == BytesWithoutPlugins(*start) || size == BytesWithoutRules(*start));
+          start != nullptr && (size == BytesWithoutPlugins(*start) || size == BytesWithoutRules(*start) ||
+                               size == BytesWithoutSandbox(*start));
       if (whole_parts) continue;
       std::uint32_t said = static_cast<std::uint32_t>(size);
       std::string cut = whole.substr(0, 4 + size);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -28,6 +29,7 @@ using namespace std::chrono_literals;
 using journal::Kind;
 
 constexpr Duration kPatience = 20s;
+constexpr std::uint32_t kFirstTestUser = 71000;  // not those of drones that run beside this test
 
 sockaddr_un Address(const std::string& path) {
   sockaddr_un address{};
@@ -108,6 +110,7 @@ Step Script(std::string text, std::string name) {
 ShimProcess::ShimProcess(const std::string& disk) {
   std::string path = "/tmp/shim_test_XXXXXX";
   dir_ = ::mkdtemp(path.data());
+  EXPECT_EQ(::chmod(dir_.c_str(), 0711), 0);  // users of sandboxes pass through
   if (!disk.empty()) {
     mounted_ = ::mount("tmpfs", dir_.c_str(), "tmpfs", 0, disk.c_str()) == 0;
     EXPECT_TRUE(mounted_) << "a tmpfs cannot be mounted: " << std::strerror(errno)
@@ -171,6 +174,35 @@ Start ShimProcess::NewStart(JobType type) const {
   start.interrupt = 150ms;
   start.terminate = 150ms;
   return start;
+}
+
+void ShimProcess::Isolate(Isolation mode, const std::vector<std::string>& shown, Start* start) const {
+  if (mode == Isolation::kNone) return;
+  start->sandbox.mode = mode;
+  start->sandbox.program = "/usr/bin/bwrap";
+  start->sandbox.read_only = shown;
+  if (::geteuid() == 0) {
+    start->sandbox.first_user = kFirstTestUser;
+    start->sandbox.last_user = kFirstTestUser + 99;
+  }
+  start->base_directory = dir_ + "/work";
+  start->job_directory = dir_ + "/work/job";
+  start->env["HOME"] = dir_ + "/home";
+  start->env["TMPDIR"] = dir_ + "/tmp";
+  EXPECT_TRUE(MakeDirectories(start->base_directory).ok());
+}
+
+std::string WhyNot(Isolation mode) {
+  process::SpawnOptions options;
+  options.argv = {WAGGLE_SHIM_PATH,
+                  "--probe",
+                  std::string(Name(mode)),
+                  "/tmp",
+                  ::geteuid() == 0 ? absl::StrCat(kFirstTestUser) : "0",
+                  "/usr/bin/bwrap"};
+  auto answer = process::RunCaptured(options, "", 20s, 10000);
+  if (!answer.ok()) return std::string(answer.status().message());
+  return answer->exit_code == 0 ? "" : "no: " + answer->out;
 }
 
 void ShimProcess::Connect() {

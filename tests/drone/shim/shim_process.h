@@ -34,6 +34,10 @@ class ShimProcess {
   // A Start with a small environment, short escalation and the directories of this attempt.
   Start NewStart(JobType type = JobType::kTest) const;
 
+  // Has it run the job in this kind of isolation, which also sees the directories `shown`. The places of the
+  // job are work/, work/job/, home/ and tmp/ then.
+  void Isolate(Isolation mode, const std::vector<std::string>& shown, Start* start) const;
+
   void Connect();
   void Disconnect() {
     peer_.Reset();
@@ -82,6 +86,9 @@ class ShimProcess {
   FrameReader reader_;
   std::uint64_t watermark_ = 0;
 };
+
+// Why this kind of isolation does not work here; "" = it does.
+std::string WhyNot(Isolation mode);
 
 Step Script(std::string text, std::string name = "");
 bool Eventually(const std::function<bool()>& condition);

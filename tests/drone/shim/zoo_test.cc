@@ -65,17 +65,20 @@ class WithoutCgroups {
   bool done_ = false;
 };
 
-class Zoo : public ::testing::TestWithParam<std::tuple<const char*, bool>> {
+class Zoo : public ::testing::TestWithParam<std::tuple<const char*, bool, Isolation>> {
  protected:
-  void CancelIt(const char* kind) {
+  void CancelIt(const char* kind, Isolation mode) {
     ShimProcess shim;
     Canary canary;
-    const std::string pipe = shim.dir() + "/lives";
+    Start start = shim.NewStart();
+    const std::string zoo = ZOO_BINARY;
+    shim.Isolate(mode, {zoo.substr(0, zoo.rfind('/'))}, &start);
+    const std::string pipe = start.base_directory + "/lives";
     ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+    ASSERT_EQ(::chmod(pipe.c_str(), 0666), 0);
     auto lives = Open(pipe, O_RDONLY | O_NONBLOCK);
     ASSERT_TRUE(lives.ok());
 
-    Start start = shim.NewStart();
     start.interrupt = start.terminate = 50ms;
     Step step;
     step.command = ZOO_BINARY;
@@ -105,25 +108,27 @@ class Zoo : public ::testing::TestWithParam<std::tuple<const char*, bool>> {
 };
 
 TEST_P(Zoo, NothingIsLeftAndOthersLive) {
-  const auto [kind, cgroup] = GetParam();
+  const auto [kind, cgroup, mode] = GetParam();
+  if (const std::string why = WhyNot(mode); !why.empty()) GTEST_SKIP() << Name(mode) << " " << why;
   if (cgroup && !process::Cgroup::OwnDirectory().ok()) GTEST_SKIP() << "there is no cgroup2 here";
   std::optional<WithoutCgroups> without;
   if (!cgroup) {
     without.emplace();
     if (!without->done()) GTEST_SKIP() << "needs root";
   }
-  for (int run = 0; run < kRuns && !HasFatalFailure(); ++run) CancelIt(kind);
+  for (int run = 0; run < kRuns && !HasFatalFailure(); ++run) CancelIt(kind, mode);
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, Zoo,
-                         ::testing::Combine(::testing::Values("daemon", "fork_loop", "vfork", "many",
-                                                              "namespace", "ptrace", "hidden", "stopped",
-                                                              "leaves_cgroup", "ignores"),
-                                            ::testing::Bool()),
-                         [](const auto& info) {
-                           return std::string(std::get<0>(info.param)) +
-                                  (std::get<1>(info.param) ? "_cgroup" : "_tree");
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Kinds, Zoo,
+    ::testing::Combine(::testing::Values("daemon", "fork_loop", "vfork", "many", "namespace", "ptrace",
+                                         "hidden", "stopped", "leaves_cgroup", "ignores"),
+                       ::testing::Bool(),
+                       ::testing::Values(Isolation::kNone, Isolation::kUser, Isolation::kBubblewrap)),
+    [](const auto& info) {
+      return std::string(std::get<0>(info.param)) + (std::get<1>(info.param) ? "_cgroup_" : "_tree_") +
+             std::string(Name(std::get<2>(info.param)));
+    });
 
 }  // namespace
 }  // namespace waggle::shim

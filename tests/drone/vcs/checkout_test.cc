@@ -49,6 +49,25 @@ TEST_F(CheckoutTest, GivesTheExactTreeInARepositoryThatGitUnderstands) {
   EXPECT_FALSE(fs::exists(target + ".partial"));
 }
 
+TEST_F(CheckoutTest, OneWithItsOwnObjectsNeedsNoMirror) {
+  std::string source = MakeRepository("source");
+  std::string commit = Commit(source, "file", "two\n");
+  std::string target = Path("attempts/7/job");
+  Outcome outcome = Checkout(source, target, {"--branch", "main", "--own"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_FALSE(fs::exists(target + "/.git/objects/info/alternates"));
+  Git(target, "fsck --full");
+  EXPECT_EQ(Git(target, "log --format=%H"), Git(source, "log --format=%H"));
+  EXPECT_EQ(Git(target, "status --porcelain"), "");
+  for (const auto& entry : fs::recursive_directory_iterator(target + "/.git/objects")) {
+    if (!entry.is_regular_file()) continue;
+    struct stat info;
+    ASSERT_EQ(::stat(entry.path().c_str(), &info), 0);
+    EXPECT_EQ(info.st_nlink > 1, ::geteuid() == 0) << entry.path();
+    EXPECT_EQ(info.st_mode & 0222, 0u) << entry.path();
+  }
+}
+
 TEST_F(CheckoutTest, AShallowCloneGivesItsCommitWithoutHistory) {
   std::string source = MakeRepository("source");
   std::string commit = Commit(source, "file", "two\n");
