@@ -1,5 +1,6 @@
 #include "drone/sandbox/enter.h"
 
+#include <linux/keyctl.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -16,6 +17,8 @@ bool Join(const Entry& entry) {
 
 // Raw calls: those of glibc would tell the threads of this process, whose memory may be its parent's.
 bool Become(const Entry& entry) {
+  ::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING,
+            nullptr);  // keys of the drone's session are not the job's
   if (entry.user) {
     const uid_t user = *entry.user;
     if (::syscall(SYS_setgroups, 0, nullptr) != 0 || ::syscall(SYS_setresgid, user, user, user) != 0 ||

@@ -15,7 +15,6 @@
 namespace waggle::shim {
 namespace {
 
-constexpr std::int32_t kCannotRun = 126;
 constexpr std::int32_t kNotFound = 127;
 
 // Texts end up in records, which hold 64 KiB.

@@ -49,7 +49,12 @@ Supervisor::PluginFault Supervisor::RunPlugin(const PluginUse& use, Phase phase,
   if (!run.ok()) return {kCannotRun, std::string(run.status().message())};
   setup.spec.channel = run->child_fd();
   auto command = StartCommand(std::move(setup.spec));
-  if (!command.ok()) return {kCannotRun, std::string(command.status().message())};
+  if (!command.ok()) {  // the drone's fault, not the plugin's
+    const std::string why =
+        absl::StrCat("the drone could not start the plugin ", use.name, ": ", command.status().message());
+    sequence_->Stop(Reason::kSpawn, why);
+    return {kCannotRun, why};
+  }
   if (command->no_directory()) return {kCannotRun, "it cannot get into the job's directory"};
   if (command->exec_error() != 0) return {kCannotRun, ExecError(use.program, command->exec_error())};
   run->Started();
@@ -88,7 +93,10 @@ Supervisor::PluginFault Supervisor::AwaitPlugin(Duration limit) {
   } while (!over() && retry_flush_);
   const bool late = !over();
   if (!command_->done()) {
-    if (!command_->exited()) ::kill(-command_->pid(), SIGKILL);
+    if (!command_->exited()) {
+      ::kill(-command_->pid(), SIGKILL);
+      ::kill(command_->pid(), SIGKILL);  // it may have left its group
+    }
     PumpUntil([this] { return command_->done(); });
   }
   plugin_->End();

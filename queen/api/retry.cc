@@ -38,8 +38,10 @@ absl::StatusOr<event::Retry> ReadRetry(StoreReader& store, RunId run, bool faile
   ASSIGN_OR_RETURN(retry.run, store.GetRun(run));
   ASSIGN_OR_RETURN(retry.jobs, JobsOfRun(store, run));
   for (const JobRow& job : retry.jobs) {
-    const bool bad =
+    // A deploy that may have happened is repeated only by who names it.
+    const bool ended_badly =
         job.state == JobState::kFailed || job.state == JobState::kErrored || job.state == JobState::kCanceled;
+    const bool bad = ended_badly && job.reason != Reason::kUnknown;
     if (failed ? bad : !job.not_wanted) retry.again.insert(job.id);
   }
   if (!retry.again.empty()) return retry;

@@ -142,7 +142,7 @@ void WatchStream::SendJob(const JobRow& job) {
   if (!BeginWrite()) return;
   reactor_->event.Clear();
   ToProto(job, reactor_->event.mutable_state()->mutable_job());
-  if (job.state != JobState::kQueued) return reactor_->Write();
+  if (job.state != JobState::kQueued && job.state != JobState::kCreated) return reactor_->Write();
   // A job that waits says why; the core knows.
   core_.Ask(
       [&job](RequestId id) {

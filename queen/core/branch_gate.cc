@@ -1,5 +1,7 @@
 #include "queen/core/branch_gate.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 
 namespace waggle::queen {
@@ -8,20 +10,17 @@ void BranchGate::Enter(const JobRow& job) {
   if (job.repo.empty() || job.branch.empty()) return;
   auto branch = branches_.try_emplace({job.repo, job.branch}).first;
   Runs& runs = branch->second;
-  bool joins = job.run && !runs.empty() && runs.rbegin()->second.id == job.run;
-  auto run = joins ? std::prev(runs.end()) : runs.try_emplace(runs.end(), ++arrivals_, Run{job.run, {}});
+  auto run = runs.end();
+  if (job.run && !runs.empty() && runs.rbegin()->second.id == job.run) {
+    run = std::prev(runs.end());
+  } else if (job.run) {  // after a restart, or when a job runs once more: wherever its run stands
+    run =
+        std::find_if(runs.begin(), runs.end(), [&](const auto& other) { return other.second.id == job.run; });
+  }
+  if (run == runs.end()) run = runs.try_emplace(runs.end(), ++arrivals_, Run{job.run, {}});
   run->second.jobs.insert(job.id);
   places_.insert_or_assign(job.id, Place{branch, run});
   if (run != runs.begin()) ++held_;
-}
-
-void BranchGate::Rejoin(const JobRow& job, JobId sibling) {
-  auto place = places_.find(sibling);
-  if (place == places_.end()) return Enter(job);
-  const Place at = place->second;
-  at.run->second.jobs.insert(job.id);
-  places_.insert_or_assign(job.id, at);
-  if (at.run != at.branch->second.begin()) ++held_;
 }
 
 bool BranchGate::MayJoin(const JobRow& job) const {

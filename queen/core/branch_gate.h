@@ -18,9 +18,7 @@ namespace waggle::queen {
 // repository or a branch is never held. O(log n) in jobs and branches. Pure; one thread.
 class BranchGate {
  public:
-  void Enter(const JobRow& job);  // REQUIRES: jobs of a run come together
-  // The same, for a job that comes back to a run that may be there already: takes the place of `sibling`.
-  void Rejoin(const JobRow& job, JobId sibling);
+  void Enter(const JobRow& job);  // joins its run where that stands
   bool MayGo(JobId job) const;
   bool MayJoin(const JobRow& job) const;  // could go at once if it entered now
   // The job is finished. Returns the jobs that may go now and might not before.

@@ -170,6 +170,9 @@ class Hive {
   void Settle();
   // OK: the rows are what the core knows, and each of `again` may run once more.
   absl::Status CheckRetry(const event::Retry& e) const;
+  // The drone on which a deploy of this job goes on behind its verdict `unknown`; "" = none, as far as is
+  // known.
+  std::string RunsLateOn(JobId job) const;
   // Those of `jobs` as this step left them, by id.
   std::vector<JobRow> StoredOf(const std::vector<JobRow>& jobs) const;
   void NoteEnded(const JobRow& job);
@@ -282,8 +285,13 @@ class Hive {
   std::vector<JobId> decided_;  // by it
   bool settling_ = false;
   // The newest jobs that ended, with the attempts they had: what is read from the store may be older.
-  std::unordered_map<JobId, std::uint32_t> recent_;
-  std::deque<JobId> recent_order_;
+  struct Recent {
+    std::uint32_t attempts = 0;
+    std::uint64_t number = 0;  // which end of a job it was
+  };
+  std::unordered_map<JobId, Recent> recent_;
+  std::deque<std::pair<JobId, std::uint64_t>> recent_order_;
+  std::uint64_t ended_ = 0;
   Submissions submissions_;
   Access access_;
   BranchGate branch_gate_;  // of unfinished jobs; those it holds are not known to placement_

@@ -339,6 +339,10 @@ bool Hive::MayRepeat(const JobRow& job, const Attempt& attempt, JobState state) 
 JobRow Hive::RepeatFailed(JobRow& job) {
   ++job.failed_before;
   job.test_code = job.deploy_code = -1;
+  job.failed_code = 0;
+  job.failed_step.clear();
+  job.receipt = {};
+  job.duration_ms = 0;
   job.times.finished = 0;
   Enqueue(job);
   return job;

@@ -44,6 +44,7 @@ void Hive::OpenRuns(Snapshot& snapshot) {
   }
   std::map<RunId, RunRow> rows;
   for (RunRow& row : snapshot.runs) rows[row.id] = std::move(row);
+  for (const auto& [id, row] : rows) jobs[id];  // also one of which no job can be read any more
   for (auto& [id, members] : jobs) {
     std::sort(members.begin(), members.end(), [](const JobRow& a, const JobRow& b) { return a.id < b.id; });
     RunRow& row = rows[id];
@@ -55,6 +56,7 @@ void Hive::OpenRuns(Snapshot& snapshot) {
              .created = members[0].times.created};
     }
     run_book_.Open(row, members);
+    run_book_.EndIfNothingIsLeft(id, wall_);
   }
 }
 
@@ -130,10 +132,13 @@ void Hive::Settle() {
 }
 
 void Hive::NoteEnded(const JobRow& job) {
-  if (recent_.insert_or_assign(job.id, job.attempts).second) recent_order_.push_back(job.id);
+  recent_[job.id] = {job.attempts, ++ended_};
+  recent_order_.emplace_back(job.id, ended_);
   if (recent_order_.size() > kRecentJobs) {
-    recent_.erase(recent_order_.front());
+    const auto [oldest, number] = recent_order_.front();
     recent_order_.pop_front();
+    auto at = recent_.find(oldest);
+    if (at != recent_.end() && at->second.number == number) recent_.erase(at);  // else it ended once more
   }
   for (JobId id : run_book_.Ended(job, wall_)) decided_.push_back(id);
   Settle();
@@ -170,17 +175,31 @@ void Hive::On(const event::CancelRun& e) {
   effects_.after.push_back(effect::Answer{e.request, run_book_.Row(e.run)});
 }
 
+std::string Hive::RunsLateOn(JobId job) const {
+  for (const auto& [epoch, awaited] : awaited_) {
+    auto held = attempts_.find(epoch);
+    if (awaited.attempt.job == job && held != attempts_.end() && held->second.holds_slot)
+      return awaited.attempt.drone_name;
+  }
+  return "";
+}
+
 absl::Status Hive::CheckRetry(const event::Retry& e) const {
   for (const JobRow& job : e.jobs) {
     const std::string name = absl::StrCat("job ", job.id.value());
     const bool known = jobs_.contains(job.id);
     auto recent = recent_.find(job.id);
-    const bool old = recent != recent_.end() && recent->second != job.attempts;
+    const bool old = recent != recent_.end() && recent->second.attempts != job.attempts;
     if (!known && (!IsTerminal(job.state) || old)) {
       return absl::UnavailableError(absl::StrCat(name, " is just changing\nnext: try again"));
     }
     if (!e.again.contains(job.id)) continue;
     if (known) return absl::FailedPreconditionError(absl::StrCat(name, " has not ended"));
+    if (std::string drone = RunsLateOn(job.id); !drone.empty()) {
+      return absl::FailedPreconditionError(absl::StrCat(name, ": its deploy still runs on ", drone,
+                                                        "\nnext: wait for what it comes to: waggle show ",
+                                                        job.id.value()));
+    }
     if (job.reason == Reason::kBadConfig) {
       return absl::FailedPreconditionError(
           absl::StrCat(name, " cannot run as it is: ", job.detail, "\nnext: mend it and submit again"));
@@ -217,23 +236,18 @@ void Hive::On(const event::Retry& e) {
     RunRow run = run_book_.Has(e.run.id) ? run_book_.Row(e.run.id) : e.run;
     run.state = JobState::kStarted;
     run.finished = 0;
+    run.verdict = JobState::kCreated;
     run_book_.Open(run, jobs);
     effects_.rows.runs.push_back(run_book_.Row(run.id));
   }
   SubmittedRun answer;
-  const JobId sibling = jobs.front().id;
-  JobId in_branch;
-  for (const JobRow& job : jobs) {
-    if (jobs_.contains(job.id)) in_branch = job.id;
-  }
   for (const JobRow& job : jobs) {
     if (!again.contains(job.id)) continue;
     for (auto& [epoch, awaited] : awaited_) {  // what it came to after all is told of that attempt alone
       if (awaited.job.id == job.id) awaited.job.id = JobId();
     }
     jobs_[job.id] = job;
-    if (config_.serial_branches) branch_gate_.Rejoin(job, in_branch ? in_branch : sibling);
-    in_branch = job.id;
+    EnterBranch(job);
   }
   for (const JobRow& job : jobs) {
     if (!again.contains(job.id)) continue;

@@ -32,7 +32,6 @@ void RunBook::Open(RunRow row, const std::vector<JobRow>& jobs) {
   Forget(id);
   Run& run = runs_[id];
   run.row = std::move(row);
-  run.row.verdict = JobState::kCreated;
   run.row.duration_ms = 0;
   for (const JobRow& job : jobs) {
     of_[job.id] = id;
@@ -64,6 +63,14 @@ void RunBook::Connect(Run& run) {
       }
     }
   }
+}
+
+void RunBook::EndIfNothingIsLeft(RunId id, WallMillis now) {
+  Run& run = runs_.at(id);
+  if (run.open > 0 || IsTerminal(run.row.state)) return;
+  if (Weight(run.row.verdict) < Weight(JobState::kErrored)) run.row.verdict = JobState::kErrored;
+  Settle(run, now);
+  changed_.insert(id);
 }
 
 void RunBook::Forget(RunId run) {

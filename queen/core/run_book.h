@@ -18,9 +18,11 @@ class RunBook {
  public:
   enum class Decision : std::uint8_t { kWait, kGo, kSkip };
 
-  // With every job of it, those that have ended too: what the run has come to is counted anew. Replaces what
-  // was known of it. REQUIRES: no two of them wait for each other.
+  // With every job of it, those that have ended too; what `run` says it has come to stays. Replaces what was
+  // known of it. REQUIRES: no two of them wait for each other.
   void Open(RunRow run, const std::vector<JobRow>& jobs);
+  // A run without an end, of which no job is left that could bring it: their rows could not be read.
+  void EndIfNothingIsLeft(RunId run, WallMillis now);
   bool Has(RunId run) const { return runs_.contains(run); }
   bool Knows(JobId job) const { return of_.contains(job); }
 

@@ -35,6 +35,8 @@ absl::StatusOr<std::optional<AttemptRow>> WatchHub::NextAttempt(const Watcher& w
                                             "; it has ", attempts.size()));
   }
   if (attempts.empty()) return std::nullopt;
+  // It runs once more and has no attempt yet: those before are of another time.
+  if (!job.attempt && attempts.back().number <= job.retried) return std::nullopt;
   return std::move(attempts.back());
 }
 

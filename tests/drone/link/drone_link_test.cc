@@ -38,10 +38,12 @@ class DroneLinkTest : public testing::Test {
 
   test::Child Spawn(const std::string& log) {
     test::Child::Spec spec;
-    spec.argv = {DRONE_PATH, "serve",    "--queen", "unix:" + dir_ / "queen.sock",
-                 "--data",   data_,      "--name",  "bee-1",
-                 "--slots",  "2",        "--label", "zone=test",
-                 "--env",    "OWNER=yes"};
+    spec.argv = {DRONE_PATH, "serve",     "--isolation-default",
+                 "none",     "--queen",   "unix:" + dir_ / "queen.sock",
+                 "--data",   data_,       "--name",
+                 "bee-1",    "--slots",   "2",
+                 "--label",  "zone=test", "--env",
+                 "OWNER=yes"};
     spec.env = {{"PATH", "/usr/bin:/bin"}, {"SECRET_OF_THE_DAEMON", "1"}};
     spec.cwd = dir_.path();
     spec.log = dir_ / log;

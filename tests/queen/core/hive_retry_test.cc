@@ -159,6 +159,33 @@ TEST_F(Retries, WithinAnUnfinishedRunThereIsNoWaitingInACircle) {
   EXPECT_THAT(StartOrder(), ElementsAre("a", "b", "a", "end", "next"));
 }
 
+// The drone came back and goes on with it: a second one beside it would be one too many.
+TEST_F(Retries, ADeployThatStillRunsIsNotStartedBesideItself) {
+  DroneUp("bee", 1);
+  SubmitRun(kMain, {{.name = "ship", .type = JobType::kDeploy}});
+  AsksForGrant("ship");
+  const Epoch lost = Current("ship");
+  HeldAttempt held = Holds("ship", HeldState::kGranted);
+  Disconnect("bee");
+  AdvancePastLease();
+  SealsComplete();
+  DroneUp("bee", 1, {held});
+  DroneUp("other", 1);
+  EXPECT_THAT(AnswerTo<absl::Status>(Retry({"ship"})).message(), HasSubstr("its deploy still runs on bee"));
+  LateLogEnds(lost, {});
+  EXPECT_EQ(AnswerTo<SubmittedRun>(Retry({"ship"})).jobs.size(), 1u);
+}
+
+TEST_F(Retries, WhatIsToldOfAnAttemptIsNotToldOfTheNext) {
+  DroneUp("bee", 1);
+  SubmitRun(kMain, {{.name = "flaky", .retry_failed = 1}});
+  StartAndFail("flaky");
+  Cancel("flaky");
+  EXPECT_EQ(Job("flaky").failed_code, 0);
+  EXPECT_EQ(Job("flaky").failed_step, "");
+  EXPECT_LT(Job("flaky").receipt.left, 0);
+}
+
 TEST_F(Retries, ALateTruthIsOfItsAttemptAlone) {
   DroneUp("bee", 1);
   SubmitRun(kMain, {{.name = "ship", .type = JobType::kDeploy}});

@@ -184,6 +184,40 @@ TEST_F(Runs, AnUnreadableJobHoldsNobodyForEver) {
   ExpectQueued("c");
 }
 
+TEST_F(Runs, ARunOfWhichNothingCanBeReadEndsAndIsNotGreen) {
+  DroneUp("bee", 4);
+  const RunId alone = SubmitRun(kMain, {{"a"}});
+  const RunId red = SubmitRun({.repo = "shop", .branch = "b"}, {{"bad"}, {"good"}});
+  Accept("good");
+  StartAndFail("bad");
+  store_.jobs.erase(Id("a"));
+  Snapshot snapshot = store_.Load();
+  snapshot.runs.push_back(Run(alone));
+  std::erase_if(snapshot.run_jobs, [&](const JobRow& job) { return job.id == Id("bad"); });
+  for (auto& [name, drone] : drones_) drone.connection = ConnectionId();
+  Boot(snapshot);
+  EXPECT_EQ(Run(alone).state, JobState::kErrored);
+  DroneUp("bee", 4, {Holds("good")});
+  Passes("good");
+  EXPECT_EQ(Run(red).state, JobState::kFailed);
+}
+
+// An older run that goes on once more stands behind a newer one, also after a restart.
+TEST_F(Runs, ARestartDoesNotPutAnotherRunIntoTheMiddleOfOne) {
+  DroneUp("bee", 4);
+  SubmitRun(kMain, {{"old"}});
+  StartAndFail("old");
+  SubmitRun(kMain, {{"unit"}, {"ship", {"unit"}}});
+  Accept("unit");
+  Retry({"old"});
+  Restart();
+  DroneUp("bee", 4, {Holds("unit")});
+  Passes("unit");
+  EXPECT_EQ(StartOrder().back(), "ship");
+  StartAndPass("ship");
+  EXPECT_EQ(StartOrder().back(), "old");
+}
+
 TEST_F(Runs, TheBranchIsTheRunsUntilItsLastJob) {
   DroneUp("bee", 4);
   SubmitRun(kMain, {{"a"}, {"b", {"a"}}});

@@ -49,9 +49,11 @@ int RetryRun(Session& session, Client& client, std::uint64_t id, const RetryOpti
   v1::Run run;
   absl::Status status = client.RetryRun(request, &run);
   if (!status.ok()) return session.Fail(status);
-  if (options.watch) {
-    return Follow(session, client, {run.jobs().begin(), run.jobs().end()}, 0, id, Prefix::kAuto);
+  std::vector<v1::Job> again;
+  for (const v1::Job& job : run.jobs()) {
+    if (!IsTerminal(StateOf(job))) again.push_back(job);
   }
+  if (options.watch && !again.empty()) return Follow(session, client, again, 0, id, Prefix::kAuto);
   return PrintRetried(session, run, RunFacts(run, WallNow(), session.out_style));
 }
 
